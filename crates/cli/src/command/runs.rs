@@ -1,0 +1,93 @@
+//! `lakehaul runs`: the lake's run records, oldest first, as a table or as they are.
+
+use std::io::Write;
+
+use lakehaul_load::{RunRecord, RunStatus};
+
+use crate::args::RunsArgs;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::report::figures;
+use crate::report::table::{Sums, Table};
+use crate::resolve::{self, Form, Manner};
+
+pub(super) fn run(args: &RunsArgs, manner: Manner) -> Result<Exit, Failure> {
+    let lake = resolve::lake(&args.lake)?;
+    let runs = lakehaul_load::runs(&lake).map_err(Failure::to("list the runs"))?;
+    let mut out = std::io::stdout().lock();
+    match manner.form {
+        Form::Json => {
+            for run in &runs {
+                let record = serde_json::to_string(run).expect("a run record is plain data");
+                writeln!(out, "{record}")?;
+            }
+        }
+        Form::Text if runs.is_empty() => writeln!(out, "{lake} has no finished run.")?,
+        Form::Text => out.write_all(table(&runs).as_bytes())?,
+    }
+    out.flush()?;
+    Ok(Exit::Complete)
+}
+
+fn table(runs: &[RunRecord]) -> String {
+    let mut table =
+        Table::new(&["run", "status", "finished", "source", "files", "rows", "rejects", "read", "written"], 4);
+    for run in runs {
+        let totals = &run.totals;
+        table.row([
+            run.run.clone(),
+            status(run.status).to_owned(),
+            run.finished.clone(),
+            run.source.clone(),
+            figures::count(totals.files),
+            figures::count(totals.rows),
+            figures::count(totals.rejected),
+            figures::bytes(totals.content_bytes),
+            figures::bytes(totals.part_bytes),
+        ]);
+    }
+    table.render(Sums::None)
+}
+
+fn status(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Complete => "complete",
+        RunStatus::Rejected => "rejected",
+        RunStatus::Partial => "partial",
+        RunStatus::Unreadable => "unreadable",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lakehaul_load::Totals;
+
+    use super::*;
+
+    #[test]
+    fn runs_line_up() {
+        let run = RunRecord {
+            run: "20261122-074157-1f2e".into(),
+            status: RunStatus::Complete,
+            source: "export/manifest.json".into(),
+            transaction_time: None,
+            started: "2026-11-22T07:41:57Z".into(),
+            finished: "2026-11-22T07:41:58Z".into(),
+            plan: "0a".into(),
+            output_files: vec![],
+            tables: vec![],
+            totals: Totals {
+                files: 18,
+                rows: 38_473,
+                content_bytes: 146_100_000,
+                part_bytes: 3_900_000,
+                ..Totals::default()
+            },
+            problems: vec![],
+        };
+        let totals =
+            Totals { files: 1, rows: 9, rejected: 1, content_bytes: 12_000, part_bytes: 9_000, ..Totals::default() };
+        let other = RunRecord { status: RunStatus::Rejected, source: "-".into(), totals, ..run.clone() };
+        insta::assert_snapshot!(table(&[run, other]));
+    }
+}

@@ -1,0 +1,83 @@
+//! `lakehaul schema`: each table's definition in each dialect, on stdout, as text that the engine runs as it is.
+
+use std::io::Write;
+
+use clap::ValueEnum;
+use lakehaul_load::Layout;
+use lakehaul_schema::{TableSchema, athena_ddl, bigquery_ddl, duckdb_current_view, duckdb_view, spark_ddl};
+use serde_json::json;
+
+use crate::args::{Dialect, SchemaArgs};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::resolve::{self, Form, Manner};
+
+pub(super) fn run(args: &SchemaArgs, manner: Manner) -> Result<Exit, Failure> {
+    let lake = resolve::lake(&args.lake)?;
+    let read = Failure::to("read the lake's schemas");
+    let schemas = lakehaul_load::schemas(&lake).map_err(&read)?;
+    let layout = lakehaul_load::settings(&lake).map_err(&read)?.layout;
+    let schemas = chosen(schemas, &args.types)?;
+    let location = match &args.location {
+        Some(location) => location.clone(),
+        None => std::path::absolute(&lake)?.to_string_lossy().into_owned(),
+    };
+    let dialects = match &args.dialect {
+        Some(dialect) => std::slice::from_ref(dialect),
+        None => Dialect::value_variants(),
+    };
+    let mut out = std::io::stdout().lock();
+    for &dialect in dialects {
+        if manner.form == Form::Text {
+            writeln!(out, "-- {}\n", title(dialect))?;
+        }
+        for schema in &schemas {
+            let statements = statements(dialect, schema, &location, layout);
+            match manner.form {
+                Form::Text => writeln!(out, "{statements}")?,
+                Form::Json => {
+                    let object =
+                        json!({"type": schema.resource_type(), "dialect": name(dialect), "statements": statements});
+                    writeln!(out, "{object}")?;
+                }
+            }
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Complete)
+}
+
+/// The tables asked for; all, if none is.
+fn chosen(schemas: Vec<TableSchema>, types: &[String]) -> Result<Vec<TableSchema>, Failure> {
+    let there: Vec<_> = schemas.iter().map(|s| s.resource_type().to_owned()).collect();
+    if let Some(missing) = types.iter().find(|t| !there.contains(t)) {
+        return Err(Failure::Usage(format!("the lake has no table {missing}; it has {}", there.join(", "))));
+    }
+    Ok(schemas.into_iter().filter(|s| types.is_empty() || types.iter().any(|t| t == s.resource_type())).collect())
+}
+
+fn statements(dialect: Dialect, schema: &TableSchema, lake: &str, layout: Layout) -> String {
+    let location = format!("{}/{}", lake.trim_end_matches('/'), layout.folder(schema.resource_type()));
+    match dialect {
+        Dialect::Spark => spark_ddl(schema, &location),
+        Dialect::Athena => athena_ddl(schema, &location),
+        Dialect::BigQuery => bigquery_ddl(schema, &location),
+        Dialect::DuckDb => {
+            format!("{}\n{}", duckdb_view(schema, &location), duckdb_current_view(schema, &location, None))
+        }
+    }
+}
+
+fn title(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Spark => "Spark: tables over the lake's Parquet files",
+        Dialect::Athena => "Athena and Trino: external tables",
+        Dialect::BigQuery => "BigQuery: external tables",
+        Dialect::DuckDb => "DuckDB: a view of all rows of a type, and one of the newest row of each id",
+    }
+}
+
+/// As it is typed.
+fn name(dialect: Dialect) -> String {
+    dialect.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}

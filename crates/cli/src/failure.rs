@@ -1,0 +1,99 @@
+//! Why a command ends without a result: one sentence, one exit code and, where there is one, a hint what to do.
+
+use std::fmt;
+use std::io;
+
+use lakehaul_load::LoadError;
+
+use crate::config::ConfigError;
+use crate::exit::Exit;
+
+/// What ended a command.
+#[derive(Debug)]
+pub enum Failure {
+    /// The arguments cannot be meant like this.
+    Usage(String),
+    /// The config file cannot be used.
+    Config(ConfigError),
+    /// The lake or the load failed; `doing` fits after "failed to".
+    Load {
+        /// What was attempted.
+        doing: &'static str,
+        /// Why it failed.
+        error: LoadError,
+    },
+    /// Stdout takes no more. If its reader has left, that is no failure.
+    Output(io::Error),
+}
+
+impl Failure {
+    /// For `map_err`: the attempt that failed.
+    pub fn to(doing: &'static str) -> impl Fn(LoadError) -> Failure {
+        move |error| Failure::Load { doing, error }
+    }
+
+    /// The code to end with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Failure::Usage(_) | Failure::Config(_) => Exit::Usage,
+            Failure::Load { error, .. } => Exit::of_error(error),
+            Failure::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => Exit::Complete,
+            Failure::Output(_) => Exit::Destination,
+        }
+    }
+
+    /// Nothing to say: whoever read the output has seen enough.
+    pub fn is_silent(&self) -> bool {
+        self.exit() == Exit::Complete
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        let Failure::Load { error, .. } = self else { return None };
+        match error {
+            LoadError::NothingToLoad(_) => Some(
+                "give .ndjson files (.gz and .zst too), a folder that has some, a bulk manifest (.json), or - for stdin",
+            ),
+            LoadError::LakeHeld { .. } => Some("run the command again when the other one has ended"),
+            LoadError::Destination { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    Some("make room, then run the same command again; the lake's tables are as they were")
+                }
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    Some("the lake's folder must be writable by you; then run the same command again")
+                }
+                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                    Some("a lake is a folder: choose another path")
+                }
+                _ => Some("when that is put right, run the same command again; the lake's tables are as they were"),
+            },
+            LoadError::LakeDamaged { .. } => Some("`lakehaul verify LAKE` tells all that is damaged"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Usage(why) => f.write_str(why),
+            Failure::Config(error) => error.fmt(f),
+            Failure::Load { doing, error } => write!(f, "failed to {doing}: {error}"),
+            Failure::Output(error) => write!(f, "failed to write to stdout: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        Failure::Config(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Output(error)
+    }
+}

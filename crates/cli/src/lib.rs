@@ -1,0 +1,142 @@
+//! lakehaul's command line: arguments as typed become a request as meant, the library does the work, and what it tells
+//! becomes progress, a summary and an exit code.
+//!
+//! This is the only crate that prints, exits or reads the environment. Results go to stdout, all else to stderr.
+
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod config;
+pub mod resolve;
+mod command;
+pub mod report;
+pub mod exit;
+pub mod failure;
+mod peak_memory;
+mod size;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use args::{Args, Level};
+use failure::Failure;
+use report::json;
+use resolve::{Form, Manner};
+
+/// The whole program.
+#[expect(clippy::disallowed_methods, reason = "here, and only here, arguments and environment come in")]
+pub fn main() -> ExitCode {
+    let arguments = args::settle_allow_rejects(std::env::args_os());
+    let user_file = config::user_file(|name| std::env::var_os(name));
+    let args = match parse(&arguments, user_file) {
+        Ok(args) => args,
+        Err(Unparsed::Clap(error)) => {
+            // Help and version are asked for and go to stdout; usage errors go to stderr. Either may be closed.
+            let _ = error.print();
+            return if error.use_stderr() { exit::Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+        Err(Unparsed::Failure(failure)) => {
+            let manner = Manner { form: Form::Text, quiet: false, level: Level::Info };
+            tell(&failure, manner);
+            return failure.exit().into();
+        }
+    };
+    let manner = resolve::manner(&args.output);
+    if manner.level >= Level::Warn {
+        for name in unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
+            warn(&format!("{name} is set, but this version has no such option; it is ignored"), manner);
+        }
+    }
+    match command::run(&args, manner) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            tell(&failure, manner);
+            failure.exit().into()
+        }
+    }
+}
+
+/// Why there are no [`Args`].
+#[derive(Debug)]
+enum Unparsed {
+    /// clap's own message, help and version among them.
+    Clap(clap::Error),
+    /// The config file.
+    Failure(Failure),
+}
+
+/// Arguments, then the environment (clap reads it), then the config file, which the arguments may name.
+fn parse(arguments: &[OsString], user_file: Option<PathBuf>) -> Result<Args, Unparsed> {
+    let matches = Args::command().try_get_matches_from(arguments).map_err(Unparsed::Clap)?;
+    let asked_for = matches.get_one::<PathBuf>("config");
+    let config = config::Config::find(asked_for.map(PathBuf::as_path), user_file.as_deref());
+    let matches = match config.map_err(|e| Unparsed::Failure(e.into()))? {
+        None => matches,
+        Some(config) => {
+            let with_defaults = config.apply(Args::command()).map_err(|e| Unparsed::Failure(e.into()))?;
+            // Without the file the arguments were right, so it must be the file's value that is not.
+            with_defaults.try_get_matches_from(arguments).map_err(|e| {
+                let why = e.to_string();
+                let first = why.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                Unparsed::Failure(config.error(first).into())
+            })?
+        }
+    };
+    Args::from_arg_matches(&matches).map_err(Unparsed::Clap)
+}
+
+/// `LAKEHAUL_…` variables that no option reads: a typing error would otherwise go unnoticed.
+fn unknown_variables(names: impl Iterator<Item = OsString>) -> Vec<String> {
+    let command = Args::command();
+    let known: Vec<_> = std::iter::once(&command)
+        .chain(command.get_subcommands())
+        .flat_map(|c| c.get_arguments())
+        .filter_map(|a| a.get_env().map(|name| name.to_owned()))
+        .collect();
+    let mut unknown: Vec<String> = names
+        .filter(|name| !known.contains(name))
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("LAKEHAUL_"))
+        .collect();
+    unknown.sort();
+    unknown
+}
+
+fn tell(failure: &Failure, manner: Manner) {
+    if failure.is_silent() {
+        return;
+    }
+    let mut err = std::io::stderr().lock();
+    // Stderr may be gone; the exit code still tells.
+    let _ = match manner.form {
+        Form::Json => writeln!(err, "{}", json::error(&failure.to_string(), failure.hint(), failure.exit())),
+        Form::Text => writeln!(err, "error: {failure}"),
+    };
+    if let (Form::Text, Some(hint)) = (manner.form, failure.hint()) {
+        let _ = writeln!(err, "hint: {hint}");
+    }
+}
+
+fn warn(message: &str, manner: Manner) {
+    let mut err = std::io::stderr().lock();
+    let _ = match manner.form {
+        Form::Json => writeln!(err, "{}", serde_json::json!({"event": "warning", "message": message})),
+        Form::Text => writeln!(err, "warning: {message}"),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_variable_is_noticed() {
+        let names =
+            ["LAKEHAUL_MEMROY", "LAKEHAUL_MEMORY", "LAKEHAUL_TYPE", "LAKEHAUL_QUIET", "HOME"].map(OsString::from);
+        assert_eq!(unknown_variables(names.into_iter()), ["LAKEHAUL_MEMROY"]);
+    }
+}

@@ -1,0 +1,226 @@
+//! What is told while a load runs and when it has ended. In come the library's events, out go lines on stderr: a
+//! progress line on a terminal, plain log lines elsewhere, JSON objects for programs.
+
+pub mod figures;
+pub mod json;
+pub mod pace;
+pub mod summary;
+pub mod table;
+
+use std::fmt;
+use std::io::{IsTerminal, Write};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use lakehaul_load::{Event, Observer, Progress};
+
+use crate::args::Level;
+use crate::resolve::{Form, Manner};
+use pace::Pace;
+
+/// How often the line on a terminal is drawn: often enough to look alive.
+const EVERY_DRAW: Duration = Duration::from_millis(100);
+/// How often a log line tells the pace: seldom enough that a night's load can be read in the morning.
+const EVERY_LINE: Duration = Duration::from_secs(10);
+/// How often a program hears of the pace.
+const EVERY_OBJECT: Duration = Duration::from_secs(2);
+
+/// Tells people or programs what the library tells it.
+pub struct Reporter {
+    voice: Voice,
+    level: Level,
+    /// What has been learnt of the run, once it is planned.
+    watch: Mutex<Option<Watch>>,
+    err: Mutex<Box<dyn Write + Send>>,
+}
+
+/// How progress is told.
+enum Voice {
+    /// One line that is drawn again and again.
+    Terminal(ProgressBar),
+    /// Log lines with a time.
+    Lines,
+    /// JSON objects.
+    Json,
+}
+
+#[derive(Clone)]
+struct Watch {
+    progress: Arc<Progress>,
+    files: u64,
+    bytes: Option<u64>,
+    since: Instant,
+}
+
+impl Reporter {
+    /// A reporter on stderr.
+    pub fn to_stderr(manner: Manner) -> Reporter {
+        let terminal = std::io::stderr().is_terminal();
+        let voice = match manner.form {
+            Form::Json => Voice::Json,
+            Form::Text if terminal && !manner.quiet && manner.level >= Level::Info => {
+                Voice::Terminal(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()))
+            }
+            Form::Text => Voice::Lines,
+        };
+        Reporter::new(voice, manner.level, Box::new(std::io::stderr()))
+    }
+
+    fn new(voice: Voice, level: Level, err: Box<dyn Write + Send>) -> Reporter {
+        Reporter { voice, level, watch: Mutex::new(None), err: Mutex::new(err) }
+    }
+
+    /// Does `work` and tells its pace meanwhile; the progress line is gone when this returns.
+    pub fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        let every = match self.voice {
+            Voice::Terminal(_) => EVERY_DRAW,
+            Voice::Lines => EVERY_LINE,
+            Voice::Json => EVERY_OBJECT,
+        };
+        let (done, ended) = mpsc::channel::<()>();
+        let result = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                    self.tell_pace();
+                }
+            });
+            // Moved in, so that the other side wakes up at once even if the work panics.
+            let done = done;
+            let result = work();
+            drop(done);
+            result
+        });
+        if let Voice::Terminal(bar) = &self.voice {
+            bar.finish_and_clear();
+        }
+        result
+    }
+
+    fn tell_pace(&self) {
+        if self.level < Level::Info {
+            return;
+        }
+        let Some(pace) = self.pace() else { return };
+        match &self.voice {
+            Voice::Terminal(bar) => {
+                bar.set_position(pace.bytes_read);
+                bar.set_message(pace.line());
+            }
+            Voice::Lines => self.line(Level::Info, &pace.line()),
+            Voice::Json => self.write_line(&json::pace(&pace)),
+        }
+    }
+
+    fn pace(&self) -> Option<Pace> {
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(Pace::read(&watch.progress, watch.files, watch.bytes, watch.since.elapsed().as_secs_f64()))
+    }
+
+    fn begin(&self, watch: Watch) {
+        if let Voice::Terminal(bar) = &self.voice {
+            let template = match watch.bytes {
+                Some(bytes) => {
+                    bar.set_length(bytes);
+                    "{bar:24} {wide_msg}"
+                }
+                None => "{spinner} {wide_msg}",
+            };
+            bar.set_style(ProgressStyle::with_template(template).expect("the template is fixed").progress_chars("━╸─"));
+        }
+        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch);
+    }
+
+    /// A line for people: as it is on a terminal, with time and level in a log.
+    fn line(&self, level: Level, text: &str) {
+        if level > self.level {
+            return;
+        }
+        match &self.voice {
+            Voice::Terminal(bar) => bar.suspend(|| self.write_line(text)),
+            Voice::Lines => self.write_line(&log_line(Timestamp::now(), level, text)),
+            Voice::Json => {}
+        }
+    }
+
+    /// Stderr may be gone; there is nobody left to tell.
+    fn write_line(&self, line: &str) {
+        let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = writeln!(err, "{line}");
+    }
+}
+
+impl Observer for Reporter {
+    fn event(&self, event: Event<'_>) {
+        let level = level(&event);
+        if let Event::Planned { files, bytes, progress, .. } = &event {
+            self.begin(Watch {
+                progress: Arc::clone(progress),
+                files: *files as u64,
+                bytes: *bytes,
+                since: Instant::now(),
+            });
+        }
+        match &self.voice {
+            Voice::Json if level <= self.level => self.write_line(&json::event(&event)),
+            Voice::Json => {}
+            // The moving line says what the milestones would.
+            Voice::Terminal(_) if level == Level::Info => {}
+            Voice::Terminal(_) | Voice::Lines => self.line(level, &sentence(&event)),
+        }
+    }
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reporter").field("level", &self.level).finish_non_exhaustive()
+    }
+}
+
+fn level(event: &Event<'_>) -> Level {
+    match event {
+        Event::Warning(_) => Level::Warn,
+        Event::FileStarted { .. } | Event::FileFinished { .. } => Level::Debug,
+        // Milestones, and whatever is newer than this match.
+        _ => Level::Info,
+    }
+}
+
+fn sentence(event: &Event<'_>) -> String {
+    let files = |n: usize| figures::counted(n as u64, "file", "files");
+    match event {
+        Event::Planned { run, files: n, bytes: Some(bytes), .. } => {
+            format!("run {run}: {}, {} to read", files(*n), figures::bytes(*bytes))
+        }
+        Event::Planned { run, files: n, bytes: None, .. } => format!("run {run}: {}", files(*n)),
+        Event::FileStarted { output_file, .. } => format!("{output_file}: begun"),
+        Event::FileFinished { file } => format!(
+            "{}: {}, {} resources, {} rejected",
+            file.name,
+            figures::counted(file.lines, "line", "lines"),
+            figures::count(file.resources),
+            figures::count(file.rejected)
+        ),
+        Event::Publishing { parts, rows, bytes } => {
+            format!("publishing {} rows in {} ({})", figures::count(*rows), files(*parts), figures::bytes(*bytes))
+        }
+        Event::Warning(warning) => warning.to_string(),
+        _ => "the load goes on".to_owned(),
+    }
+}
+
+/// `2026-11-22T07:41:57Z warn  …`
+fn log_line(now: Timestamp, level: Level, text: &str) -> String {
+    let level = match level {
+        Level::Error => "error",
+        Level::Warn => "warn ",
+        Level::Info => "info ",
+        Level::Debug => "debug",
+    };
+    format!("{} {level} {text}", now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! The end of a load: a table per resource type, a verdict, and what to try next; for each problem a sentence and what
+//! to do about it.
+
+use lakehaul_load::{Layout, LoadSummary, Problem, TableSummary};
+
+use super::figures;
+use super::table::{Sums, Table};
+use crate::exit::{Allowed, Exit};
+
+/// What the closing words need to know besides the summary.
+#[derive(Debug, Clone, Copy)]
+pub struct Closing<'a> {
+    /// The lake as it was named.
+    pub lake: &'a str,
+    /// How its table folders are named.
+    pub layout: Layout,
+    /// The first input as it was named, for the command that proves the load; none if it cannot be read again.
+    pub source: Option<&'a str>,
+    /// The process's largest resident memory so far.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// Table, verdict and what to try next.
+pub fn render(summary: &LoadSummary, closing: &Closing<'_>) -> String {
+    let mut text = String::new();
+    if !summary.tables.is_empty() {
+        text.push_str(&table(summary));
+        text.push('\n');
+    }
+    text.push_str(&verdict(summary, closing));
+    text.push('\n');
+    let next = what_next(summary, closing);
+    if !next.is_empty() {
+        text.push('\n');
+        text.push_str(&next);
+    }
+    text
+}
+
+fn table(summary: &LoadSummary) -> String {
+    let mut table = Table::new(&["type", "lines", "rows", "rejects", "read", "written", "seconds", "MB/s"], 1);
+    for t in &summary.tables {
+        let name = if t.resource_type.is_empty() { "(no type)" } else { &t.resource_type };
+        table.row(cells(name.to_owned(), t));
+    }
+    let totals = &summary.totals;
+    let types = summary.tables.iter().filter(|t| t.rows > 0).count();
+    table.row(cells(
+        figures::counted(types as u64, "type", "types"),
+        &TableSummary {
+            lines: totals.lines,
+            rows: totals.rows,
+            rejected: totals.rejected,
+            content_bytes: totals.content_bytes,
+            bytes: totals.part_bytes,
+            work_seconds: summary.seconds,
+            ..TableSummary::default()
+        },
+    ));
+    table.render(Sums::LastRow)
+}
+
+/// The last row's time is the clock's; a type's is what its lines took of the workers' time.
+fn cells(name: String, t: &TableSummary) -> [String; 8] {
+    [
+        name,
+        figures::count(t.lines),
+        figures::count(t.rows),
+        if t.rejected == 0 { "–".to_owned() } else { figures::count(t.rejected) },
+        figures::bytes(t.content_bytes),
+        figures::bytes(t.bytes),
+        figures::seconds(t.work_seconds),
+        figures::megabytes_per_second(t.content_bytes, t.work_seconds),
+    ]
+}
+
+fn verdict(summary: &LoadSummary, closing: &Closing<'_>) -> String {
+    let totals = &summary.totals;
+    let (lake, run) = (closing.lake, &summary.run);
+    if summary.already_complete {
+        return format!(
+            "This load has already finished as run {run}: its {} are in {lake}, and nothing was read or written.\n\
+             --new-run loads the same again and appends it.",
+            figures::counted(totals.rows, "row", "rows")
+        );
+    }
+    let rows = figures::counted(totals.rows, "row", "rows");
+    let files = figures::counted(totals.files, "file", "files");
+    let parts = figures::counted(totals.parts, "Parquet file", "Parquet files");
+    let mut text = if summary.problems.is_empty() {
+        format!("Every line of {files} is accounted for: {rows} in {parts}.")
+    } else {
+        format!("Loaded {rows} from {files} into {parts}, but not all is well (see below).")
+    };
+    text.push_str(&format!("\nLake {lake}, run {run}"));
+    if let Some(peak) = closing.peak_memory_bytes {
+        text.push_str(&format!(", peak memory {}", figures::bytes(peak)));
+    }
+    text.push('.');
+    text
+}
+
+fn what_next(summary: &LoadSummary, closing: &Closing<'_>) -> String {
+    let Some(largest) = summary.tables.iter().filter(|t| t.rows > 0).max_by_key(|t| t.rows) else {
+        return String::new();
+    };
+    let folder = closing.layout.folder(&largest.resource_type);
+    let lake = closing.lake.trim_end_matches('/');
+    let mut text =
+        format!("Query it with DuckDB:  SELECT * FROM '{}/{folder}/*.parquet' LIMIT 10;\n", lake.replace('\'', "''"));
+    if let (Some(source), false) = (closing.source, summary.already_complete) {
+        text.push_str(&format!(
+            "Prove it:              lakehaul verify {} --roundtrip {}\n",
+            shell_word(lake),
+            shell_word(source)
+        ));
+    }
+    text
+}
+
+/// The text as one word of a POSIX shell.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// What to do about a problem; whether it counts is `exit`.
+pub fn advice(problem: &Problem, lake: &str, run: &str, exit: Exit, allowed: Allowed) -> String {
+    let lake = lake.trim_end_matches('/');
+    let accepted = exit == Exit::Complete;
+    match problem {
+        Problem::Rejected { .. } if accepted => format!("allowed; see {lake}/_lake/quarantine/{run}/index.ndjson"),
+        Problem::Rejected { .. } => format!(
+            "{lake}/_lake/quarantine/{run}/index.ndjson says where and why; --allow-rejects {} success",
+            if allowed == Allowed::default() { "counts them as" } else { "with a larger number counts them as" }
+        ),
+        Problem::FewerThanDeclared { .. } if accepted => "allowed".to_owned(),
+        Problem::FewerThanDeclared { .. } => "get the file anew, or accept it with --allow-partial".to_owned(),
+        Problem::Outcomes { .. } if accepted => format!("allowed; see {lake}/_lake/outcomes/{run}.ndjson"),
+        Problem::Outcomes { .. } => {
+            format!("{lake}/_lake/outcomes/{run}.ndjson has what it says; --allow-partial accepts it")
+        }
+        Problem::Unreadable { .. } => {
+            "what came before is loaded; get the file anew and load it into a new lake".to_owned()
+        }
+        _ => "the run record has the details".to_owned(),
+    }
+}

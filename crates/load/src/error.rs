@@ -1,0 +1,79 @@
+//! Why a load, or a look at a lake, ends without a result.
+
+use std::io;
+
+use lakehaul_write::WriteError;
+
+/// Its texts fit after "failed to load: "; no resource's content is in any of them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The request cannot be carried out as it is; nothing has been touched.
+    #[error("{0}")]
+    Usage(String),
+    #[error("there is nothing to load: {0}")]
+    NothingToLoad(String),
+    #[error("another run holds the lake {lake}; wait until it has ended")]
+    LakeHeld { lake: String },
+    #[error(
+        "the lake was made with {what}{has} and {what}{asked} was asked for; leave the option out or load into another lake"
+    )]
+    SettingFixed { what: &'static str, has: String, asked: String },
+    /// The lake's tables are as they were.
+    #[error("cannot {action} {path} in the lake: {source}; mend that and run the same command again")]
+    Destination { action: &'static str, path: String, source: io::Error },
+    #[error("cannot read {path} in the lake: {source}")]
+    LakeUnreadable { path: String, source: io::Error },
+    #[error("{path} in the lake is damaged: {why}")]
+    LakeDamaged { path: String, why: String },
+    /// Nothing was published.
+    #[error("the run's counts do not add up: {0}; this is a fault of the program, please report it")]
+    Unbalanced(String),
+    /// A Parquet file could not be made or read.
+    #[error(transparent)]
+    Part(WriteError),
+    /// Where the rows were to go: standard output, of `cat`.
+    #[error("cannot write the rows: {0}")]
+    Output(io::Error),
+}
+
+/// What an error means for the one who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Exit code 2.
+    Usage,
+    /// Exit code 8.
+    Destination,
+    /// Exit code 9.
+    LakeHeld,
+    /// Exit code 10: what is in the lake is not what its ledger says.
+    Verification,
+}
+
+impl LoadError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            LoadError::Usage(_) | LoadError::NothingToLoad(_) | LoadError::SettingFixed { .. } => ErrorKind::Usage,
+            LoadError::LakeHeld { .. } => ErrorKind::LakeHeld,
+            LoadError::Destination { .. }
+            | LoadError::LakeUnreadable { .. }
+            | LoadError::Output(_)
+            | LoadError::Part(WriteError::Store { .. }) => ErrorKind::Destination,
+            LoadError::LakeDamaged { .. } | LoadError::Unbalanced(_) | LoadError::Part(_) => ErrorKind::Verification,
+        }
+    }
+
+    pub(crate) fn destination(action: &'static str, path: &str, source: io::Error) -> LoadError {
+        LoadError::Destination { action, path: path.to_owned(), source }
+    }
+}
+
+/// A store's refusal is told as one, so that a full disk reads the same wherever it is met.
+impl From<WriteError> for LoadError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Store { action, path, source } => LoadError::Destination { action, path, source },
+            other => LoadError::Part(other),
+        }
+    }
+}

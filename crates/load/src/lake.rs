@@ -1,0 +1,217 @@
+//! A lake's own files: where they are, what they say, and who may write.
+//!
+//! In goes the lake's name, out comes an open [`Lake`]. What is read from it is checked for form and version; nothing
+//! here changes a table.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lakehaul_schema::{Annotations, ElementTable, TableSchema};
+use lakehaul_write::store::{LocalStore, Store, StoreLock};
+use serde::{Deserialize, Serialize};
+
+use crate::{Layout, LoadError, LoadOptions, RunRecord};
+
+/// Whatever is not a table; an underscore hides it from Spark and Hive.
+const SETTINGS: &str = "_lake/lake.json";
+const LOCK: &str = "_lake/lock";
+const RUNS: &str = "_lake/runs";
+const OWN: &str = "_lake";
+/// Version of the lake schema (`design/lake-schema.md`).
+const LAKE_SCHEMA: u32 = 1;
+
+/// What is fixed when a lake is made: `_lake/lake.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LakeSettings {
+    pub annotations: Annotations,
+    pub layout: Layout,
+    pub keep_json: bool,
+}
+
+/// An open lake.
+#[derive(Debug)]
+pub(crate) struct Lake {
+    pub(crate) name: String,
+    pub(crate) store: Arc<dyn Store>,
+    /// None: nothing has been published yet.
+    pub(crate) settings: Option<LakeSettings>,
+    /// Held by who writes.
+    _lock: Option<Box<dyn StoreLock>>,
+}
+
+impl Lake {
+    /// Opens or makes the lake for one run. Another process that does so finds it held.
+    pub(crate) fn open_to_write(name: &str, options: &LoadOptions) -> Result<Lake, LoadError> {
+        if name.is_empty() {
+            return Err(LoadError::Usage("the lake's folder has no name".to_owned()));
+        }
+        if let Some((scheme, _)) = name.split_once("://") {
+            return Err(LoadError::Usage(format!("{name}: a lake is a local folder; {scheme} is not supported")));
+        }
+        if Path::new(name).exists() && !Path::new(name).is_dir() {
+            return Err(LoadError::Usage(format!("{name} is a file; a lake is a folder, name one or a new one")));
+        }
+        let store: Arc<dyn Store> = Arc::new(LocalStore::new(name, options.mode.unwrap_or(LocalStore::PRIVATE)));
+        let held = store.lock(LOCK).map_err(|source| LoadError::destination("make", LOCK, source))?;
+        let Some(lock) = held else {
+            return Err(LoadError::LakeHeld { lake: name.to_owned() });
+        };
+        let settings = read_settings(&*store)?;
+        Ok(Lake { name: name.to_owned(), store, settings, _lock: Some(lock) })
+    }
+
+    /// Opens an existing lake to look at it.
+    pub(crate) fn open_to_read(name: &str) -> Result<Lake, LoadError> {
+        if !Path::new(name).join(OWN).is_dir() {
+            return Err(LoadError::Usage(format!("{name} is no lake: it has no folder {OWN}")));
+        }
+        let store: Arc<dyn Store> = Arc::new(LocalStore::new(name, LocalStore::PRIVATE));
+        let settings = read_settings(&*store)?;
+        Ok(Lake { name: name.to_owned(), store, settings, _lock: None })
+    }
+
+    /// The settings of a run with these options; the lake's, if they do not contradict.
+    pub(crate) fn settings_for(&self, options: &LoadOptions) -> Result<LakeSettings, LoadError> {
+        let asked = LakeSettings {
+            annotations: options.annotations.unwrap_or_default(),
+            layout: options.layout.unwrap_or_default(),
+            keep_json: options.keep_json.unwrap_or_default(),
+        };
+        let Some(has) = self.settings else { return Ok(asked) };
+        let fixed = |what, has: String, asked: String| Err(LoadError::SettingFixed { what, has, asked });
+        if options.annotations.is_some_and(|asked| asked != has.annotations) {
+            return fixed("the annotations", has.annotations.to_string(), asked.annotations.to_string());
+        }
+        if options.layout.is_some_and(|asked| asked != has.layout) {
+            return fixed("the layout", has.layout.name().to_owned(), asked.layout.name().to_owned());
+        }
+        if options.keep_json.is_some_and(|asked| asked != has.keep_json) {
+            let column = |kept| if kept { "a __json column" } else { "no __json column" }.to_owned();
+            return fixed("", column(has.keep_json), column(asked.keep_json));
+        }
+        Ok(has)
+    }
+
+    /// The tables as the schema files have them, sorted by type.
+    pub(crate) fn schemas(&self) -> Result<Vec<TableSchema>, LoadError> {
+        let mut schemas = Vec::new();
+        for (path, _) in self.list(OWN)? {
+            let Some(name) = path.strip_prefix("_lake/").and_then(|name| name.strip_suffix(".schema.json")) else {
+                continue;
+            };
+            let text = self.text(&path)?;
+            let schema = TableSchema::from_json(ElementTable::r4(), &text)
+                .map_err(|error| LoadError::LakeDamaged { path: path.clone(), why: error.to_string() })?;
+            if schema.resource_type() != name {
+                let why = format!("it is the schema of {}", schema.resource_type());
+                return Err(LoadError::LakeDamaged { path, why });
+            }
+            schemas.push(schema);
+        }
+        Ok(schemas)
+    }
+
+    /// The run records, oldest first: a run's name begins with its time.
+    pub(crate) fn records(&self) -> Result<Vec<RunRecord>, LoadError> {
+        self.list(RUNS)?.iter().filter(|(path, _)| path.ends_with(".json")).map(|(path, _)| self.record(path)).collect()
+    }
+
+    /// The latest finished run of this plan.
+    pub(crate) fn finished_run(&self, plan: &str) -> Result<Option<RunRecord>, LoadError> {
+        let ending = format!("-{}.json", run_ending(plan));
+        for (path, _) in self.list(RUNS)?.iter().rev().filter(|(path, _)| path.ends_with(&ending)) {
+            let record = self.record(path)?;
+            if record.plan == plan {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    fn record(&self, path: &str) -> Result<RunRecord, LoadError> {
+        serde_json::from_str(&self.text(path)?)
+            .map_err(|error| LoadError::LakeDamaged { path: path.to_owned(), why: format!("no run record: {error}") })
+    }
+
+    pub(crate) fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, LoadError> {
+        self.store.list(folder).map_err(|source| LoadError::LakeUnreadable { path: folder.to_owned(), source })
+    }
+
+    fn text(&self, path: &str) -> Result<String, LoadError> {
+        read_text(&*self.store, path)
+    }
+}
+
+/// The run record's path.
+pub(crate) fn record_path(run: &str) -> String {
+    format!("{RUNS}/{run}.json")
+}
+
+/// The schema file's path.
+pub(crate) fn schema_path(resource_type: &str) -> String {
+    format!("{OWN}/{resource_type}.schema.json")
+}
+
+/// The end of the name of every run of a plan.
+pub(crate) fn run_ending(plan: &str) -> &str {
+    &plan[..8]
+}
+
+pub(crate) fn read_text(store: &dyn Store, path: &str) -> Result<String, LoadError> {
+    let bytes = store.read(path).map_err(|source| LoadError::LakeUnreadable { path: path.to_owned(), source })?;
+    String::from_utf8(bytes.into())
+        .map_err(|_| LoadError::LakeDamaged { path: path.to_owned(), why: "it is not UTF-8".to_owned() })
+}
+
+/// `_lake/lake.json`.
+#[derive(Serialize, Deserialize)]
+struct SettingsFile {
+    #[serde(rename = "lake.schema")]
+    lake_schema: u32,
+    annotations: String,
+    layout: Layout,
+    keep_json: bool,
+}
+
+impl LakeSettings {
+    /// Path and text of the file that keeps them.
+    pub(crate) fn file(&self) -> (String, String) {
+        let file = SettingsFile {
+            lake_schema: LAKE_SCHEMA,
+            annotations: self.annotations.to_string(),
+            layout: self.layout,
+            keep_json: self.keep_json,
+        };
+        (SETTINGS.to_owned(), crate::ledger::pretty(&file))
+    }
+}
+
+fn read_settings(store: &dyn Store) -> Result<Option<LakeSettings>, LoadError> {
+    let there = store.list(OWN).map_err(|source| LoadError::LakeUnreadable { path: OWN.to_owned(), source })?;
+    if !there.iter().any(|(path, _)| path == SETTINGS) {
+        return Ok(None);
+    }
+    let damaged = |why: String| LoadError::LakeDamaged { path: SETTINGS.to_owned(), why };
+    let file: SettingsFile = serde_json::from_str(&read_text(store, SETTINGS)?).map_err(|e| damaged(e.to_string()))?;
+    if file.lake_schema != LAKE_SCHEMA {
+        return Err(damaged(format!("it has lake.schema {}, this program knows {LAKE_SCHEMA}", file.lake_schema)));
+    }
+    let annotations = file.annotations.parse().map_err(|e: lakehaul_schema::AnnotationError| damaged(e.to_string()))?;
+    Ok(Some(LakeSettings { annotations, layout: file.layout, keep_json: file.keep_json }))
+}
+
+/// The lake's tables as their schema files have them, sorted by type.
+pub fn schemas(lake: &str) -> Result<Vec<TableSchema>, LoadError> {
+    Lake::open_to_read(lake)?.schemas()
+}
+
+/// The lake's settings; the defaults as long as nothing was published.
+pub fn settings(lake: &str) -> Result<LakeSettings, LoadError> {
+    let lake = Lake::open_to_read(lake)?;
+    lake.settings_for(&LoadOptions::default())
+}
+
+/// The lake's run records, oldest first.
+pub fn runs(lake: &str) -> Result<Vec<RunRecord>, LoadError> {
+    Lake::open_to_read(lake)?.records()
+}

@@ -1,0 +1,257 @@
+//! The run record: `_lake/runs/<run>.json`, the ledger of a run, as the contract has it. Other programs read it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Problem;
+
+/// How a run ended. Where several hold, the last of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Every line of every file is in a table or blank.
+    Complete,
+    /// Lines are in quarantine; all else is loaded.
+    Rejected,
+    /// The server says that something is missing, or counts do not agree.
+    Partial,
+    /// An input could not be read to its end.
+    Unreadable,
+}
+
+/// The ledger of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    pub run: String,
+    pub status: RunStatus,
+    /// What was loaded, as it was named.
+    pub source: String,
+    /// The manifest's, if there was one.
+    pub transaction_time: Option<String>,
+    pub started: String,
+    pub finished: String,
+    /// Identifies the plan: the same inputs and row-affecting options have the same.
+    pub plan: String,
+    pub output_files: Vec<OutputFile>,
+    pub tables: Vec<TableRecord>,
+    pub totals: Totals,
+    pub problems: Vec<Problem>,
+}
+
+/// One file's account. lines = resources + rejected + blank + outcomes + headers + deletions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputFile {
+    pub name: String,
+    pub url: Option<String>,
+    pub declared_type: Option<String>,
+    /// As it came.
+    pub bytes: u64,
+    /// Decompressed.
+    pub content_bytes: u64,
+    /// Of the bytes as they came.
+    pub blake3: String,
+    pub lines: u64,
+    pub resources: u64,
+    pub blank: u64,
+    pub rejected: u64,
+    pub outcomes: u64,
+    pub headers: u64,
+    pub deletions: u64,
+    /// Resources of another type than the declared one; counted among the resources.
+    pub other_type: u64,
+    pub declared_count: Option<u64>,
+}
+
+/// One table's parts of this run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRecord {
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    pub rows: u64,
+    pub files: Vec<PartRecord>,
+}
+
+/// One published part.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartRecord {
+    /// Relative to the lake.
+    pub path: String,
+    pub rows: u64,
+    pub bytes: u64,
+    pub blake3: String,
+}
+
+/// Sums over the output files, and over the tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    pub files: u64,
+    pub bytes: u64,
+    pub content_bytes: u64,
+    pub lines: u64,
+    pub resources: u64,
+    pub blank: u64,
+    pub rejected: u64,
+    pub outcomes: u64,
+    pub headers: u64,
+    pub deletions: u64,
+    pub other_type: u64,
+    pub tables: u64,
+    pub rows: u64,
+    pub parts: u64,
+    pub part_bytes: u64,
+}
+
+impl OutputFile {
+    /// All kinds of lines together.
+    fn accounted(&self) -> u64 {
+        self.resources + self.rejected + self.blank + self.outcomes + self.headers + self.deletions
+    }
+}
+
+impl Totals {
+    /// The sums.
+    pub(crate) fn of(files: &[OutputFile], tables: &[TableRecord]) -> Totals {
+        let mut totals = Totals { files: files.len() as u64, tables: tables.len() as u64, ..Totals::default() };
+        for file in files {
+            totals.bytes += file.bytes;
+            totals.content_bytes += file.content_bytes;
+            totals.lines += file.lines;
+            totals.resources += file.resources;
+            totals.blank += file.blank;
+            totals.rejected += file.rejected;
+            totals.outcomes += file.outcomes;
+            totals.headers += file.headers;
+            totals.deletions += file.deletions;
+            totals.other_type += file.other_type;
+        }
+        for table in tables {
+            totals.rows += table.rows;
+            totals.parts += table.files.len() as u64;
+            totals.part_bytes += table.files.iter().map(|part| part.bytes).sum::<u64>();
+        }
+        totals
+    }
+}
+
+impl RunRecord {
+    /// Whether every line is accounted for, by file, by table and in sum. The error says which figures disagree.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        for file in &self.output_files {
+            if file.lines != file.accounted() {
+                return Err(format!("{} has {} lines, {} are accounted for", file.name, file.lines, file.accounted()));
+            }
+        }
+        for table in &self.tables {
+            let rows: u64 = table.files.iter().map(|part| part.rows).sum();
+            if rows != table.rows {
+                return Err(format!("{} has {} rows, its parts have {rows}", table.resource_type, table.rows));
+            }
+        }
+        let totals = Totals::of(&self.output_files, &self.tables);
+        if totals != self.totals {
+            return Err("the totals are not the sums of the files' and tables' figures".to_owned());
+        }
+        if totals.rows != totals.resources {
+            return Err(format!("{} resources came, the tables have {} rows", totals.resources, totals.rows));
+        }
+        Ok(())
+    }
+}
+
+/// The status that these problems make.
+impl From<&[Problem]> for RunStatus {
+    fn from(problems: &[Problem]) -> Self {
+        let status = |problem: &Problem| match problem {
+            Problem::Rejected { .. } => RunStatus::Rejected,
+            Problem::FewerThanDeclared { .. } | Problem::Outcomes { .. } => RunStatus::Partial,
+            Problem::Unreadable { .. } => RunStatus::Unreadable,
+        };
+        problems.iter().map(status).max().unwrap_or(RunStatus::Complete)
+    }
+}
+
+/// A file of the lake that people read too.
+pub(crate) fn pretty<T: Serialize>(file: &T) -> String {
+    let mut text = serde_json::to_string_pretty(file).expect("the lake's own files have string keys and no failing parts");
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> RunRecord {
+        let file = |name: &str| OutputFile {
+            name: name.to_owned(),
+            lines: 10,
+            resources: 4,
+            rejected: 2,
+            blank: 1,
+            outcomes: 1,
+            headers: 1,
+            deletions: 1,
+            ..OutputFile::default()
+        };
+        let output_files = vec![file("a.ndjson"), file("b.ndjson")];
+        let part = |rows| PartRecord { rows, bytes: 100, ..PartRecord::default() };
+        let tables = vec![TableRecord { resource_type: "Patient".to_owned(), rows: 8, files: vec![part(5), part(3)] }];
+        RunRecord {
+            run: "20260101T000000Z-00000000".to_owned(),
+            status: RunStatus::Rejected,
+            source: "a.ndjson b.ndjson".to_owned(),
+            transaction_time: None,
+            started: String::new(),
+            finished: String::new(),
+            plan: String::new(),
+            totals: Totals::of(&output_files, &tables),
+            output_files,
+            tables,
+            problems: vec![Problem::Rejected { lines: 4 }],
+        }
+    }
+
+    #[test]
+    fn every_figure_is_checked() {
+        assert_eq!(record().check(), Ok(()));
+        let wrong: [fn(&mut RunRecord); 6] = [
+            |record| record.output_files[1].lines += 1,
+            |record| record.output_files[0].deletions -= 1,
+            |record| record.tables[0].rows += 1,
+            |record| record.tables[0].files[1].rows -= 1,
+            |record| record.totals.part_bytes += 1,
+            |record| {
+                record.output_files[0].blank += 1;
+                record.output_files[0].resources -= 1;
+                record.totals = Totals::of(&record.output_files, &record.tables);
+            },
+        ];
+        for (at, spoil) in wrong.into_iter().enumerate() {
+            let mut record = record();
+            spoil(&mut record);
+            assert!(record.check().is_err(), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_read_back() {
+        let text = pretty(&record());
+        assert_eq!(serde_json::from_str::<RunRecord>(&text).unwrap(), record());
+        for member in ["\"declared_count\": null", "\"type\": \"Patient\"", "\"status\": \"rejected\"", "\"kind\": \"rejected\""] {
+            assert!(text.contains(member), "{member} in {text}");
+        }
+    }
+
+    #[test]
+    fn the_gravest_problem_is_the_status() {
+        let rejected = Problem::Rejected { lines: 1 };
+        let outcomes = Problem::Outcomes { lines: 1 };
+        let unreadable = Problem::Unreadable { output_file: String::new(), why: String::new() };
+        let status = |problems: &[&Problem]| {
+            RunStatus::from(problems.iter().copied().cloned().collect::<Vec<_>>().as_slice())
+        };
+        assert_eq!(status(&[]), RunStatus::Complete);
+        assert_eq!(status(&[&rejected]), RunStatus::Rejected);
+        assert_eq!(status(&[&outcomes, &rejected]), RunStatus::Partial);
+        assert_eq!(status(&[&outcomes, &unreadable, &rejected]), RunStatus::Unreadable);
+    }
+}

@@ -1,0 +1,113 @@
+//! What is asked of a load: the inputs, the lake, and the options as meant (no option is text any more).
+
+use std::path::PathBuf;
+
+use lakehaul_schema::Annotations;
+use serde::{Deserialize, Serialize};
+
+/// One load: `lakehaul load PATH… --to LAKE`.
+#[derive(Debug, Clone)]
+pub struct LoadRequest {
+    /// What is read, in the order given. Empty is a usage error.
+    pub inputs: Vec<Input>,
+    /// The lake's folder.
+    pub lake: String,
+    pub options: LoadOptions,
+}
+
+/// One `PATH` of the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// An NDJSON file, plain or compressed; a folder of such; or a bulk manifest (`.json`).
+    Path(PathBuf),
+    /// The process's standard input; its output file is named `-`.
+    Stdin,
+}
+
+/// How a load goes. [`LoadOptions::default`] is the command line's default.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// The budget of the whole load; peak RSS stays within it plus 64 MiB. At least [`LoadOptions::MEMORY_BYTES_MIN`].
+    pub memory_bytes: u64,
+    /// Workers, at least one; fewer are started where the memory is too little for so many.
+    pub threads: usize,
+    /// Lines longer than this are rejected (`too_long`). None: a twelfth of the memory, at most 96 MiB.
+    pub max_line_bytes: Option<usize>,
+    /// Lines nested deeper than this are rejected (`too_deep`).
+    pub max_depth: u32,
+    /// Helper columns. None: as the lake has them, else [`Annotations::default`]. Fixed when a lake is made.
+    pub annotations: Option<Annotations>,
+    /// Names of the tables' folders. None: as the lake has them, else plain. Fixed when a lake is made.
+    pub layout: Option<Layout>,
+    /// A `__json` column with each line's text. None: as the lake has it, else no. Fixed when a lake is made.
+    pub keep_json: Option<bool>,
+    /// Permission bits of what is written (as in `0o640`). None: `0o600`; folders get the matching execute bits.
+    pub mode: Option<u32>,
+    /// Load even if the same plan was loaded before; the rows are appended.
+    pub new_run: bool,
+    /// What reads the JSON. The tape is the independent second opinion, slower.
+    pub engine: Engine,
+}
+
+impl LoadOptions {
+    /// 1 GiB.
+    pub const MEMORY_BYTES: u64 = 1 << 30;
+    /// Below this the open row groups of even one worker would be of no use to any reader.
+    pub const MEMORY_BYTES_MIN: u64 = 96 << 20;
+    /// FHIR nests a dozen levels; this leaves room for extensions of extensions and keeps recursion bounded.
+    pub const MAX_DEPTH: u32 = 128;
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        LoadOptions {
+            memory_bytes: Self::MEMORY_BYTES,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            max_line_bytes: None,
+            max_depth: Self::MAX_DEPTH,
+            annotations: None,
+            layout: None,
+            keep_json: None,
+            mode: None,
+            new_run: false,
+            engine: Engine::Direct,
+        }
+    }
+}
+
+/// How a table's folder is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// `Patient/part-….parquet`
+    #[default]
+    Plain,
+    /// `resource_type=Patient/part-….parquet`
+    Hive,
+}
+
+impl Layout {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layout::Plain => "plain",
+            Layout::Hive => "hive",
+        }
+    }
+
+    /// The folder of a resource type's parts, relative to the lake.
+    pub fn folder(self, resource_type: &str) -> String {
+        match self {
+            Layout::Plain => resource_type.to_owned(),
+            Layout::Hive => format!("resource_type={resource_type}"),
+        }
+    }
+}
+
+/// Which JSON engine is behind the cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Engine {
+    #[default]
+    Direct,
+    Tape,
+}

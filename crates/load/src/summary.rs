@@ -1,0 +1,74 @@
+//! What a load comes back with: the ledger's figures, and what is not as it should be.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{OutputFile, RunStatus, Totals, Warning};
+
+/// The end of a load whose rows are in the lake. It may have problems; an error it is not.
+#[derive(Debug, Clone)]
+pub struct LoadSummary {
+    pub run: String,
+    pub status: RunStatus,
+    /// This plan was loaded before, as `run`; nothing was read or written. The figures are that run's.
+    pub already_complete: bool,
+    /// Sorted by type. A type that only has rejects is there too.
+    pub tables: Vec<TableSummary>,
+    /// In the order of the inputs.
+    pub files: Vec<OutputFile>,
+    pub totals: Totals,
+    /// From the first step to the last. Zero if `already_complete`.
+    pub seconds: f64,
+    /// What keeps the run from being complete, all of it.
+    pub problems: Vec<Problem>,
+    /// What was told on the way, once more.
+    pub warnings: Vec<Warning>,
+}
+
+/// One row of the closing table.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TableSummary {
+    /// For rejects whose line names no known type: the file's declared type, else empty.
+    pub resource_type: String,
+    /// Rows and rejects.
+    pub lines: u64,
+    pub rows: u64,
+    pub rejected: u64,
+    /// The lines' bytes.
+    pub content_bytes: u64,
+    /// The parts' bytes.
+    pub bytes: u64,
+    pub files: usize,
+    /// Time that workers spent on this type's lines, summed over the workers.
+    pub work_seconds: f64,
+}
+
+/// Something that keeps a run from being complete. The command line makes an exit code of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Problem {
+    /// Lines are in quarantine (exit code 7).
+    Rejected { lines: u64 },
+    /// A file has fewer resources than its manifest promises (exit code 6).
+    FewerThanDeclared { output_file: String, declared: u64, resources: u64 },
+    /// The manifest lists `error` or `outcome` files with lines in them: the server says that something is missing (6).
+    Outcomes { lines: u64 },
+    /// A file could not be read to its end; what came before is loaded (exit code 11).
+    Unreadable { output_file: String, why: String },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Rejected { lines: 1 } => f.write_str("1 line was rejected into quarantine"),
+            Problem::Rejected { lines } => write!(f, "{lines} lines were rejected into quarantine"),
+            Problem::FewerThanDeclared { output_file, declared, resources } => {
+                write!(f, "{output_file} has {resources} resources where the manifest counts {declared}")
+            }
+            Problem::Outcomes { lines } => write!(f, "the server reports {lines} outcomes in the export's error files"),
+            Problem::Unreadable { output_file, why } => write!(f, "{output_file} could not be read whole: {why}"),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Athena, and whatever shares its Hive metastore (Trino's Hive connector, Hive itself). In comes a schema; out goes an
+//! external table. Names keep their case in the text, the engine folds them: columns are matched without regard to case,
+//! and no FHIR type has two that differ only in it.
+
+use super::{Dialect, backquoted, backslash_escaped, folder};
+use crate::field::LeafType;
+use crate::table_schema::TableSchema;
+
+const ATHENA: Dialect = Dialect { leaf, field_separator: ":", map: "MAP<STRING, STRING>" };
+
+/// `CREATE EXTERNAL TABLE … STORED AS PARQUET LOCATION …`. Hive takes a folder only with a slash at its end.
+pub fn athena_ddl(schema: &TableSchema, location: &str) -> String {
+    format!(
+        "CREATE EXTERNAL TABLE {} (\n{}\n)\nSTORED AS PARQUET\nLOCATION {};\n",
+        backquoted(schema.resource_type()),
+        ATHENA.columns(&schema.fields()),
+        backslash_escaped(&format!("{}/", folder(location))),
+    )
+}
+
+fn leaf(leaf_type: LeafType) -> &'static str {
+    match leaf_type {
+        LeafType::Boolean => "BOOLEAN",
+        LeafType::Int32 => "INT",
+        LeafType::Int64 => "BIGINT",
+        LeafType::String => "STRING",
+        LeafType::Binary => "BINARY",
+        LeafType::Decimal => "DECIMAL(38,6)",
+        LeafType::Timestamp => "TIMESTAMP",
+    }
+}

@@ -1,0 +1,33 @@
+//! BigQuery. In comes a schema; out goes an external table over files in a bucket. It never loads a row.
+
+use super::{Dialect, backquoted, backslash_escaped, folder};
+use crate::field::LeafType;
+use crate::table_schema::TableSchema;
+
+/// A Parquet MAP reads as a repeated `key_value`, unless a table's options ask for another form.
+const BIGQUERY: Dialect =
+    Dialect { leaf, field_separator: " ", map: "STRUCT<`key_value` ARRAY<STRUCT<`key` STRING, `value` STRING>>>" };
+
+/// `CREATE EXTERNAL TABLE … OPTIONS (format = 'PARQUET', …)`. With list inference a Parquet LIST is an ARRAY of its
+/// elements; without, it is a struct `list` of structs `element`.
+pub fn bigquery_ddl(schema: &TableSchema, location: &str) -> String {
+    format!(
+        "CREATE EXTERNAL TABLE {} (\n{}\n)\nOPTIONS (\n  format = 'PARQUET',\n  enable_list_inference = true,\n  \
+         uris = [{}]\n);\n",
+        backquoted(schema.resource_type()),
+        BIGQUERY.columns(&schema.fields()),
+        backslash_escaped(&format!("{}/*.parquet", folder(location))),
+    )
+}
+
+fn leaf(leaf_type: LeafType) -> &'static str {
+    match leaf_type {
+        LeafType::Boolean => "BOOL",
+        LeafType::Int32 | LeafType::Int64 => "INT64",
+        LeafType::String => "STRING",
+        LeafType::Binary => "BYTES",
+        // NUMERIC has 29 digits before the point, this one needs 32.
+        LeafType::Decimal => "BIGNUMERIC(38, 6)",
+        LeafType::Timestamp => "TIMESTAMP",
+    }
+}

@@ -1,0 +1,62 @@
+//! Table definitions for query engines.
+//!
+//! In comes a [`crate::TableSchema`] and where its files are; out goes one statement in the engine's dialect. Pure text: nothing
+//! is run, no file is looked at. One file a dialect states its types and syntax; what they share is here. A statement
+//! ends with `;` and a line feed. Every identifier is quoted and every location escaped, so that neither can end the
+//! statement early. A location is a folder, with or without a slash at its end; the files are the `.parquet` in it.
+
+mod spark;
+mod athena;
+mod bigquery;
+mod duckdb;
+
+use crate::field::{Field, FieldNode, LeafType};
+
+pub use athena::athena_ddl;
+pub use bigquery::bigquery_ddl;
+pub use duckdb::{duckdb_current_view, duckdb_view};
+pub use spark::spark_ddl;
+
+/// How an engine with `ARRAY<…>` and `STRUCT<…>` types and backquoted identifiers spells a column.
+struct Dialect {
+    leaf: fn(LeafType) -> &'static str,
+    /// Between the name and the type of a struct's field.
+    field_separator: &'static str,
+    map: &'static str,
+}
+
+impl Dialect {
+    /// One line a column, in file order, without the parentheses around.
+    fn columns(&self, fields: &[Field]) -> String {
+        let column = |field: &Field| format!("  {} {}", backquoted(&field.name), self.type_of(field));
+        fields.iter().map(column).collect::<Vec<_>>().join(",\n")
+    }
+
+    fn type_of(&self, field: &Field) -> String {
+        let element = match &field.node {
+            FieldNode::Leaf(leaf_type) => (self.leaf)(*leaf_type).to_owned(),
+            FieldNode::Map => self.map.to_owned(),
+            FieldNode::Group(children) => {
+                let child = |child: &Field| {
+                    format!("{}{}{}", backquoted(&child.name), self.field_separator, self.type_of(child))
+                };
+                format!("STRUCT<{}>", children.iter().map(child).collect::<Vec<_>>().join(", "))
+            }
+        };
+        if field.list { format!("ARRAY<{element}>") } else { element }
+    }
+}
+
+fn backquoted(identifier: &str) -> String {
+    format!("`{}`", identifier.replace('`', "``"))
+}
+
+/// A string literal of the dialects that escape with a backslash.
+fn backslash_escaped(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// The folder without slashes at its end.
+fn folder(location: &str) -> &str {
+    location.trim_end_matches('/')
+}

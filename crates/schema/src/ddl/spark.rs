@@ -1,0 +1,30 @@
+//! Spark SQL. In comes a schema; out goes a table over its Parquet files. It never copies a row.
+
+use super::{Dialect, backquoted, backslash_escaped, folder};
+use crate::field::LeafType;
+use crate::table_schema::TableSchema;
+
+const SPARK: Dialect = Dialect { leaf, field_separator: ": ", map: "MAP<STRING, STRING>" };
+
+/// `CREATE TABLE … USING PARQUET LOCATION …`: the columns are stated, so files that lack some read as null there,
+/// which `spark.read.parquet` of the folder does only with `mergeSchema`.
+pub fn spark_ddl(schema: &TableSchema, location: &str) -> String {
+    format!(
+        "CREATE TABLE {} (\n{}\n)\nUSING PARQUET\nLOCATION {};\n",
+        backquoted(schema.resource_type()),
+        SPARK.columns(&schema.fields()),
+        backslash_escaped(folder(location)),
+    )
+}
+
+fn leaf(leaf_type: LeafType) -> &'static str {
+    match leaf_type {
+        LeafType::Boolean => "BOOLEAN",
+        LeafType::Int32 => "INT",
+        LeafType::Int64 => "BIGINT",
+        LeafType::String => "STRING",
+        LeafType::Binary => "BINARY",
+        LeafType::Decimal => "DECIMAL(38, 6)",
+        LeafType::Timestamp => "TIMESTAMP",
+    }
+}

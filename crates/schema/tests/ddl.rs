@@ -1,0 +1,77 @@
+//! Table definitions for engines, of a small type that has every kind of column.
+
+use lakehaul_schema::{
+    ElementTable, MemberKind, TableSchema, athena_ddl, bigquery_ddl, duckdb_current_view, duckdb_view, spark_ddl,
+};
+
+/// Linkage with decimals in lists, an extension of a primitive, and raw resources.
+fn linkage(annotations: &str) -> TableSchema {
+    let table = ElementTable::r4();
+    let annotations = annotations.parse().expect("kinds of annotations");
+    let mut schema = TableSchema::core(table, "Linkage", annotations, false).expect("a resource type");
+    for names in ["contained", "item.extension.valueDecimal", "item._type.extension.url", "extension.valueBase64Binary"]
+    {
+        let mut object = table.object(schema.root().type_id);
+        let mut path = Vec::new();
+        for name in names.split('.') {
+            let index = object.position(name).expect("a member");
+            path.push(index);
+            if let MemberKind::Object(id) = object.members[usize::from(index)].kind {
+                object = table.object(id);
+            }
+        }
+        assert!(schema.insert(&path), "{names}");
+    }
+    schema
+}
+
+#[test]
+fn spark() {
+    insta::assert_snapshot!(spark_ddl(&linkage("numeric,dates"), "s3a://lake/Linkage/"));
+}
+
+#[test]
+fn athena() {
+    insta::assert_snapshot!(athena_ddl(&linkage("numeric,dates"), "s3://lake/Linkage"));
+}
+
+#[test]
+fn bigquery() {
+    insta::assert_snapshot!(bigquery_ddl(&linkage("numeric,dates"), "gs://lake/Linkage"));
+}
+
+#[test]
+fn duckdb() {
+    insta::assert_snapshot!(duckdb_view(&linkage("numeric,dates"), "lake/Linkage"));
+}
+
+#[test]
+fn duckdb_current() {
+    insta::assert_snapshot!(duckdb_current_view(&linkage("numeric,dates"), "lake/Linkage", Some("deleted_resources")));
+}
+
+#[test]
+fn the_current_view_needs_neither_annotations_nor_deletions() {
+    let view = duckdb_current_view(&linkage("none"), "lake/Linkage", None);
+    assert!(
+        view.contains("ORDER BY TRY_CAST(resource.\"meta\".\"lastUpdated\" AS TIMESTAMPTZ) DESC NULLS LAST"),
+        "{view}"
+    );
+    assert!(!view.contains("EXISTS"), "{view}");
+}
+
+/// A location may hold what ends a string; it stays a string.
+#[test]
+fn locations_are_escaped() {
+    let schema = linkage("none");
+    let location = "/la'ke\\x/";
+    for (statement, literal) in [
+        (spark_ddl(&schema, location), r"LOCATION '/la\'ke\\x';"),
+        (athena_ddl(&schema, location), r"LOCATION '/la\'ke\\x/';"),
+        (bigquery_ddl(&schema, location), r"uris = ['/la\'ke\\x/*.parquet']"),
+        (duckdb_view(&schema, location), r"read_parquet('/la''ke\x/*.parquet', union_by_name = true);"),
+    ] {
+        assert!(statement.contains(literal), "{statement}");
+        assert!(statement.ends_with(";\n"));
+    }
+}

@@ -1,0 +1,144 @@
+//! Definition and repetition levels (Dremel; Parquet's Nested Encoding) of a node, made from presence when a row group is encoded.
+//!
+//! A *slot* is one (repetition, definition) entry. A node's levels have a slot for each of its instances and for each place where an ancestor
+//! is absent; the instances' slots are the *positions*.
+
+use std::sync::Arc;
+
+use crate::columns::Presence;
+
+/// The levels of a node; its children's follow from them.
+#[derive(Debug, Clone)]
+pub(crate) struct Levels {
+    /// Repetition levels; empty where nothing repeats.
+    pub(crate) repetition: Arc<[u8]>,
+    /// Definition levels: `max_definition` where the node is present.
+    pub(crate) definition: Arc<[u8]>,
+    /// The slot of each instance.
+    positions: Arc<[u32]>,
+    pub(crate) max_definition: u8,
+    pub(crate) max_repetition: u8,
+}
+
+impl Levels {
+    /// The levels of the rows themselves.
+    pub(crate) fn root(rows: u32) -> Self {
+        Levels {
+            repetition: Arc::new([]),
+            definition: vec![0; rows as usize].into(),
+            positions: (0..rows).collect(),
+            max_definition: 0,
+            max_repetition: 0,
+        }
+    }
+
+    /// Number of slots.
+    pub(crate) fn slots(&self) -> usize {
+        self.definition.len()
+    }
+
+    /// The levels of an optional group that `presence` says which instances have.
+    pub(crate) fn group(&self, presence: &Presence) -> Levels {
+        let mut definition = self.definition.to_vec();
+        let mut positions = Vec::with_capacity(presence.count() as usize);
+        for (start, end) in presence.runs() {
+            let run = &self.positions[start as usize..end as usize];
+            run.iter().for_each(|&slot| definition[slot as usize] = self.max_definition + 1);
+            positions.extend_from_slice(run);
+        }
+        Levels {
+            repetition: self.repetition.clone(),
+            definition: definition.into(),
+            positions: positions.into(),
+            max_definition: self.max_definition + 1,
+            max_repetition: self.max_repetition,
+        }
+    }
+
+    /// The levels of the slots of an optional list's elements. `ends`: elements up to and including each list. No list is empty.
+    pub(crate) fn list(&self, presence: &Presence, ends: &[u32]) -> Levels {
+        let total = ends.last().copied().unwrap_or(0) as usize;
+        let slots = self.slots() + total - ends.len();
+        let mut repetition = Vec::with_capacity(slots);
+        let mut definition = Vec::with_capacity(slots);
+        let mut positions = Vec::with_capacity(total);
+        let (max_definition, max_repetition) = (self.max_definition + 2, self.max_repetition + 1);
+        let parent_repetition = |slots: std::ops::Range<usize>, out: &mut Vec<u8>| {
+            if self.max_repetition == 0 {
+                out.resize(out.len() + slots.len(), 0);
+            } else {
+                out.extend_from_slice(&self.repetition[slots]);
+            }
+        };
+        let (mut copied, mut element) = (0, 0);
+        let lists = presence.runs().flat_map(|(start, end)| start..end);
+        for (ordinal, &end) in lists.zip(ends) {
+            let slot = self.positions[ordinal as usize] as usize;
+            parent_repetition(copied..slot + 1, &mut repetition);
+            definition.extend_from_slice(&self.definition[copied..slot]);
+            copied = slot + 1;
+            let first = definition.len();
+            let length = (end - element) as usize;
+            element = end;
+            positions.extend(first as u32..(first + length) as u32);
+            definition.resize(first + length, max_definition);
+            repetition.resize(first + length, max_repetition);
+        }
+        parent_repetition(copied..self.slots(), &mut repetition);
+        definition.extend_from_slice(&self.definition[copied..]);
+        Levels {
+            repetition: repetition.into(),
+            definition: definition.into(),
+            positions: positions.into(),
+            max_definition,
+            max_repetition,
+        }
+    }
+
+    /// The definition levels of an optional leaf, into `out`. `kept` says for each present value whether it has one (annotations may lack
+    /// it).
+    pub(crate) fn leaf(&self, presence: &Presence, kept: Option<&[bool]>, out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(&self.definition);
+        let mut value = 0;
+        for (start, end) in presence.runs() {
+            for &slot in &self.positions[start as usize..end as usize] {
+                if kept.is_none_or(|kept| kept[value]) {
+                    out[slot as usize] = self.max_definition + 1;
+                }
+                value += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn presence(ordinals: &[u32]) -> Presence {
+        let mut presence = Presence::default();
+        for &ordinal in ordinals {
+            presence.push(ordinal);
+        }
+        presence
+    }
+
+    /// The nested example: rows `[[a, b], null, [null]]`, then a list in each element.
+    #[test]
+    fn lists_within_lists() {
+        let elements = Levels::root(3).list(&presence(&[0, 2]), &[2, 3]);
+        assert_eq!(*elements.repetition, [0, 1, 0, 0]);
+        assert_eq!(*elements.definition, [2, 2, 0, 2]);
+        let groups = elements.group(&presence(&[0, 1]));
+        assert_eq!(*groups.definition, [3, 3, 0, 2]);
+        let inner = groups.list(&presence(&[1]), &[3]);
+        assert_eq!(*inner.repetition, [0, 1, 2, 2, 0, 0]);
+        assert_eq!(*inner.definition, [3, 5, 5, 5, 0, 2]);
+        let mut leaf = Vec::new();
+        inner.leaf(&presence(&[0, 2]), None, &mut leaf);
+        assert_eq!(leaf, [3, 6, 5, 6, 0, 2]);
+        inner.leaf(&presence(&[0, 2]), Some(&[false, true]), &mut leaf);
+        assert_eq!(leaf, [3, 5, 5, 6, 0, 2]);
+    }
+}

@@ -1,0 +1,336 @@
+//! What a column chunk's pages are filled with: one small type a physical form, behind [`PageValues`].
+
+use parquet::basic::{Encoding, Type};
+
+use super::{delta, hybrid};
+use crate::columns::BytesLeaf;
+
+/// The smallest and the greatest of some values, in Parquet's PLAIN form (byte arrays without length).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) min: Vec<u8>,
+    pub(crate) max: Vec<u8>,
+}
+
+/// A chunk's values that are present, in order.
+pub(crate) trait PageValues {
+    fn len(&self) -> usize;
+
+    /// The dictionary in PLAIN form and its number of entries.
+    fn dictionary(&self) -> Option<(Vec<u8>, usize)> {
+        None
+    }
+
+    /// The end of the longest stretch from `from` that one page encodes well.
+    fn stretch(&self, _from: usize) -> usize {
+        self.len()
+    }
+
+    /// About how many bytes the values from `from` up to `to` take in a page.
+    fn page_bytes(&self, from: usize, to: usize) -> usize;
+
+    /// Appends the values from `from` up to `to` and says how they are encoded.
+    fn encode(&self, from: usize, to: usize, out: &mut Vec<u8>) -> Encoding;
+
+    /// The bounds of the values from `from` up to `to`, of which there is at least one.
+    fn bounds(&self, from: usize, to: usize) -> Bounds;
+}
+
+/// Whether `a` sorts before `b` by the order that the statistics of these columns have.
+pub(crate) fn sorts_before(physical: Type, a: &[u8], b: &[u8]) -> bool {
+    match physical {
+        Type::INT32 => int32(a) < int32(b),
+        Type::INT64 => int64(a) < int64(b),
+        // The only fixed-length column is a decimal: big-endian two's complement.
+        Type::FIXED_LEN_BYTE_ARRAY => decimal(a) < decimal(b),
+        _ => a < b,
+    }
+}
+
+fn int32(bytes: &[u8]) -> i32 {
+    bytes.try_into().map_or(0, i32::from_le_bytes)
+}
+
+fn int64(bytes: &[u8]) -> i64 {
+    bytes.try_into().map_or(0, i64::from_le_bytes)
+}
+
+fn decimal(bytes: &[u8]) -> i128 {
+    bytes.try_into().map_or(0, i128::from_be_bytes)
+}
+
+/// No value at all.
+pub(crate) struct NoValues;
+
+impl PageValues for NoValues {
+    fn len(&self) -> usize {
+        0
+    }
+
+    fn page_bytes(&self, _: usize, _: usize) -> usize {
+        0
+    }
+
+    fn encode(&self, _: usize, _: usize, _: &mut Vec<u8>) -> Encoding {
+        Encoding::PLAIN
+    }
+
+    fn bounds(&self, _: usize, _: usize) -> Bounds {
+        Bounds { min: Vec::new(), max: Vec::new() }
+    }
+}
+
+/// The same byte string in every row.
+pub(crate) struct Constant<'a> {
+    pub(crate) value: &'a [u8],
+    pub(crate) count: usize,
+}
+
+impl PageValues for Constant<'_> {
+    fn len(&self) -> usize {
+        self.count
+    }
+
+    fn dictionary(&self) -> Option<(Vec<u8>, usize)> {
+        Some(([&(self.value.len() as u32).to_le_bytes(), self.value].concat(), 1))
+    }
+
+    fn page_bytes(&self, _: usize, _: usize) -> usize {
+        8
+    }
+
+    fn encode(&self, from: usize, to: usize, out: &mut Vec<u8>) -> Encoding {
+        // Bit width 1, then one run of zeros.
+        out.push(1);
+        hybrid::varint(((to - from) as u64) << 1, out);
+        out.push(0);
+        Encoding::RLE_DICTIONARY
+    }
+
+    fn bounds(&self, _: usize, _: usize) -> Bounds {
+        Bounds { min: self.value.to_vec(), max: self.value.to_vec() }
+    }
+}
+
+impl PageValues for BytesLeaf {
+    fn len(&self) -> usize {
+        BytesLeaf::len(self)
+    }
+
+    fn dictionary(&self) -> Option<(Vec<u8>, usize)> {
+        let entries = self.entries();
+        let count = entries.len();
+        if count == 0 {
+            return None;
+        }
+        let mut plain = Vec::with_capacity(self.entries_bytes() + 4 * count);
+        for entry in entries {
+            plain.extend_from_slice(&(entry.len() as u32).to_le_bytes());
+            plain.extend_from_slice(entry);
+        }
+        Some((plain, count))
+    }
+
+    fn stretch(&self, from: usize) -> usize {
+        if from < self.ids().len() { self.ids().len() } else { BytesLeaf::len(self) }
+    }
+
+    fn page_bytes(&self, from: usize, to: usize) -> usize {
+        let ids = self.ids().len();
+        if from < ids { 3 * (to - from) } else { self.plain_encoded(from - ids, to - ids).len() }
+    }
+
+    fn encode(&self, from: usize, to: usize, out: &mut Vec<u8>) -> Encoding {
+        let ids = self.ids();
+        if to <= ids.len() {
+            encode_ids(&ids[from..to], self.entries().len(), out);
+            return Encoding::RLE_DICTIONARY;
+        }
+        // A row on the border has values of both parts.
+        for &id in &ids[from.min(ids.len())..] {
+            let entry = self.entry(id);
+            out.extend_from_slice(&(entry.len() as u32).to_le_bytes());
+            out.extend_from_slice(entry);
+        }
+        out.extend_from_slice(self.plain_encoded(from.saturating_sub(ids.len()), to - ids.len()));
+        Encoding::PLAIN
+    }
+
+    fn bounds(&self, from: usize, to: usize) -> Bounds {
+        let ids = self.ids();
+        let mut bounds: Option<(&[u8], &[u8])> = None;
+        let mut widen = |value| match &mut bounds {
+            None => bounds = Some((value, value)),
+            Some((min, max)) => {
+                *min = value.min(*min);
+                *max = value.max(*max);
+            }
+        };
+        if from < ids.len() {
+            distinct(&ids[from..to.min(ids.len())], self.entries().len()).for_each(|id| widen(self.entry(id)));
+        }
+        (from.saturating_sub(ids.len())..to.saturating_sub(ids.len())).for_each(|index| widen(self.plain_value(index)));
+        let (min, max) = bounds.unwrap_or_default();
+        Bounds { min: min.to_vec(), max: max.to_vec() }
+    }
+}
+
+fn encode_ids(ids: &[u32], entries: usize, out: &mut Vec<u8>) {
+    let width = hybrid::bit_width(entries.saturating_sub(1) as u64).max(1);
+    out.push(width as u8);
+    hybrid::encode(ids, width, out);
+}
+
+/// The ids below `entries` that occur, ascending.
+fn distinct(ids: &[u32], entries: usize) -> impl Iterator<Item = u32> {
+    let mut used = vec![false; entries];
+    ids.iter().for_each(|&id| used[id as usize] = true);
+    used.into_iter().enumerate().filter(|(_, used)| *used).map(|(id, _)| id as u32)
+}
+
+/// A value of fixed length in a dictionary column.
+pub(crate) trait FixedValue: Copy + Ord + std::hash::Hash {
+    fn write_plain(self, out: &mut Vec<u8>);
+}
+
+impl FixedValue for i32 {
+    fn write_plain(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_le_bytes());
+    }
+}
+
+/// A decimal in sixteen bytes.
+impl FixedValue for i128 {
+    fn write_plain(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_be_bytes());
+    }
+}
+
+/// Entries at which a dictionary of fixed-length values is given up: 65,536 sixteen-byte values are the usual 1 MiB.
+const FIXED_ENTRIES: usize = 1 << 16;
+
+/// Values of fixed length: behind a dictionary where that is shorter, else plain.
+pub(crate) struct Fixed<T> {
+    values: Vec<T>,
+    /// Distinct values in order of first use, and an id a value.
+    dictionary: Option<(Vec<T>, Vec<u32>)>,
+}
+
+impl<T: FixedValue> Fixed<T> {
+    pub(crate) fn new(values: Vec<T>) -> Self {
+        let dictionary = Self::dictionary_of(&values);
+        Fixed { values, dictionary }
+    }
+
+    fn dictionary_of(values: &[T]) -> Option<(Vec<T>, Vec<u32>)> {
+        let mut entries = Vec::new();
+        let mut ids = Vec::with_capacity(values.len());
+        let mut known = std::collections::HashMap::new();
+        let mut newest: Option<(T, u32)> = None;
+        for &value in values {
+            let id = match newest {
+                Some((last, id)) if last == value => id,
+                _ => *known.entry(value).or_insert_with(|| {
+                    entries.push(value);
+                    entries.len() as u32 - 1
+                }),
+            };
+            newest = Some((value, id));
+            ids.push(id);
+            if entries.len() > FIXED_ENTRIES {
+                return None;
+            }
+        }
+        (entries.len() * 2 <= values.len().max(2)).then_some((entries, ids))
+    }
+}
+
+impl<T: FixedValue> PageValues for Fixed<T> {
+    fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    fn dictionary(&self) -> Option<(Vec<u8>, usize)> {
+        let (entries, _) = self.dictionary.as_ref()?;
+        let mut plain = Vec::with_capacity(size_of_val(entries.as_slice()));
+        entries.iter().for_each(|entry| entry.write_plain(&mut plain));
+        Some((plain, entries.len()))
+    }
+
+    fn page_bytes(&self, from: usize, to: usize) -> usize {
+        size_of::<T>() * (to - from)
+    }
+
+    fn encode(&self, from: usize, to: usize, out: &mut Vec<u8>) -> Encoding {
+        match &self.dictionary {
+            Some((entries, ids)) => {
+                encode_ids(&ids[from..to], entries.len(), out);
+                Encoding::RLE_DICTIONARY
+            }
+            None => {
+                self.values[from..to].iter().for_each(|value| value.write_plain(out));
+                Encoding::PLAIN
+            }
+        }
+    }
+
+    fn bounds(&self, from: usize, to: usize) -> Bounds {
+        let plain = |value: Option<&T>| {
+            let mut out = Vec::with_capacity(size_of::<T>());
+            value.into_iter().for_each(|value| value.write_plain(&mut out));
+            out
+        };
+        let values = &self.values[from..to];
+        Bounds { min: plain(values.iter().min()), max: plain(values.iter().max()) }
+    }
+}
+
+/// 64-bit integers as differences: timestamps and line numbers.
+pub(crate) struct Deltas(pub(crate) Vec<i64>);
+
+impl PageValues for Deltas {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn page_bytes(&self, from: usize, to: usize) -> usize {
+        8 * (to - from)
+    }
+
+    fn encode(&self, from: usize, to: usize, out: &mut Vec<u8>) -> Encoding {
+        delta::encode(&self.0[from..to], out);
+        Encoding::DELTA_BINARY_PACKED
+    }
+
+    fn bounds(&self, from: usize, to: usize) -> Bounds {
+        let values = &self.0[from..to];
+        let plain = |value: Option<&i64>| value.map_or_else(Vec::new, |value| value.to_le_bytes().to_vec());
+        Bounds { min: plain(values.iter().min()), max: plain(values.iter().max()) }
+    }
+}
+
+/// Booleans, a bit each.
+pub(crate) struct Booleans<'a>(pub(crate) &'a [bool]);
+
+impl PageValues for Booleans<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn page_bytes(&self, from: usize, to: usize) -> usize {
+        (to - from) / 8
+    }
+
+    fn encode(&self, from: usize, to: usize, out: &mut Vec<u8>) -> Encoding {
+        let byte = |bits: &[bool]| bits.iter().rev().fold(0, |byte, &bit| byte << 1 | u8::from(bit));
+        out.extend(self.0[from..to].chunks(8).map(byte));
+        Encoding::PLAIN
+    }
+
+    fn bounds(&self, from: usize, to: usize) -> Bounds {
+        let values = &self.0[from..to];
+        let all = values.iter().all(|&value| value);
+        let any = values.iter().any(|&value| value);
+        Bounds { min: vec![u8::from(all)], max: vec![u8::from(any)] }
+    }
+}

@@ -1,0 +1,31 @@
+//! Cursors over FHIR resources in, Parquet parts of a lake out; and parts back to resources.
+//!
+//! ```text
+//! Cursor → shred (nodes, leaf columns) → row_group (levels, chunks) → part (a staged file) → widen (one schema) → FileReceipt
+//!                                                                                      part → rebuild (JSON text)
+//! ```
+//!
+//! What comes in: a [`lakehaul_parse::Cursor`] over one line, and its resource type. What goes out: parts that are complete and durable
+//! under staging names. This crate never publishes a part, knows no run but its name, and starts no thread: it encodes in the rayon pool
+//! that it is called in.
+
+#![warn(missing_docs)]
+
+pub mod store;
+mod columns;
+mod shred;
+mod encode;
+mod row_group;
+mod parquet_schema;
+mod part;
+mod table_set;
+mod run_tables;
+mod widen;
+pub mod rebuild;
+mod error;
+
+pub use error::{AppendError, WriteError};
+pub use part::LAKE_SCHEMA_VERSION;
+pub use run_tables::{FileReceipt, RunTables, TableNote, TableOptions};
+pub use shred::Origin;
+pub use table_set::{StagedPart, TableSet};

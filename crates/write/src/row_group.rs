@@ -1,0 +1,258 @@
+//! A shredder's rows as the encoded column chunks of one row group, in the order of the table's schema.
+//!
+//! Levels go down the tree from parent to child; a group's members are encoded side by side in the caller's thread pool. A leaf without
+//! a column here gets an all-null chunk from its nearest ancestor's levels. Annotations are computed from their element's column:
+//! once for each dictionary entry, not for each value.
+
+use std::cell::RefCell;
+
+use lakehaul_schema::{Group, Present};
+use parquet::errors::ParquetError;
+use rayon::prelude::*;
+
+use crate::columns::{BytesLeaf, Presence, Storage, instant_range, numeric, reference_target};
+use crate::encode::{
+    Booleans, ChunkEncoder, ChunkLevels, Constant, Deltas, EncodedChunk, Fixed, Levels, NoValues, PageValues,
+    StatisticsLevel,
+};
+use crate::parquet_schema::CompiledSchema;
+use crate::shred::{Annotated, Child, ColumnGate, Kind, LeafNode, Nodes, Shape, ShapeMember, Shredder, Values};
+
+/// Encodes all rows of `shredder`. `schema` covers every path that has values there.
+pub(crate) fn encode_row_group<G: ColumnGate>(
+    shredder: &Shredder<G>,
+    schema: &CompiledSchema,
+    run: &str,
+    compression_level: i32,
+) -> Result<Vec<EncodedChunk>, ParquetError> {
+    let encoder = RowGroup { nodes: &shredder.nodes, schema, rows: shredder.rows, compression_level };
+    let root = Levels::root(shredder.rows);
+    let rows = shredder.rows as usize;
+    let mut chunks = Vec::with_capacity(schema.columns.num_columns());
+
+    let resource_type = schema.table.resource_type().as_bytes();
+    chunks.push(encoder.chunk(0, &[], &root, &Constant { value: resource_type, count: rows }, StatisticsLevel::Page)?);
+    chunks.extend(encoder.group(schema.table.root(), Some(0), &root, 1)?);
+
+    let always = vec![1; rows];
+    let mut fixed = |values: &dyn PageValues, statistics| {
+        let chunk = encoder.chunk(chunks.len(), &always, &root, values, statistics)?;
+        chunks.push(chunk);
+        Ok::<_, ParquetError>(())
+    };
+    fixed(&Constant { value: run.as_bytes(), count: rows }, StatisticsLevel::Page)?;
+    fixed(&shredder.output_files, StatisticsLevel::Page)?;
+    fixed(&Deltas(shredder.lines.clone()), StatisticsLevel::Page)?;
+    if let Some(json) = &shredder.json {
+        fixed(json, StatisticsLevel::NullCount)?;
+    }
+
+    // A map's entries are a list whose keys are required: their definition level is that of the entry itself.
+    let extra = &shredder.extra;
+    let entries = root.list(&extra.presence, &extra.ends);
+    chunks.push(encoder.chunk(chunks.len(), &entries.definition, &entries, &extra.keys, StatisticsLevel::NullCount)?);
+    let values: Vec<u8> = entries.definition.iter().map(|&level| if level == 2 { 3 } else { level }).collect();
+    chunks.push(encoder.chunk(chunks.len(), &values, &entries, &extra.values, StatisticsLevel::NullCount)?);
+    Ok(chunks)
+}
+
+struct RowGroup<'a> {
+    nodes: &'a Nodes,
+    schema: &'a CompiledSchema,
+    rows: u32,
+    compression_level: i32,
+}
+
+impl RowGroup<'_> {
+    /// The chunks of a group's members, from column `first` on. `node`: the group's object node, if it has one here.
+    fn group(
+        &self,
+        group: &Group,
+        node: Option<usize>,
+        levels: &Levels,
+        first: usize,
+    ) -> Result<Vec<EncodedChunk>, ParquetError> {
+        let shape = Shape::of(group.type_id);
+        let mut column = first;
+        let members: Vec<(&Present, usize)> = group
+            .members
+            .iter()
+            .map(|present| {
+                let at = column;
+                column += self.columns_of(present, &shape.members[usize::from(present.member)]);
+                (present, at)
+            })
+            .collect();
+        let chunks: Result<Vec<Vec<EncodedChunk>>, ParquetError> = members
+            .into_par_iter()
+            .map(|(present, column)| self.member(present, &shape.members[usize::from(present.member)], node, levels, column))
+            .collect();
+        Ok(chunks?.into_iter().flatten().collect())
+    }
+
+    fn columns_of(&self, present: &Present, member: &ShapeMember) -> usize {
+        match &present.group {
+            None => 1 + member.annotated.within(self.schema.table.annotations()).columns(),
+            Some(group) => {
+                let shape = Shape::of(group.type_id);
+                group.members.iter().map(|child| self.columns_of(child, &shape.members[usize::from(child.member)])).sum()
+            }
+        }
+    }
+
+    fn member(
+        &self,
+        present: &Present,
+        member: &ShapeMember,
+        node: Option<usize>,
+        levels: &Levels,
+        first: usize,
+    ) -> Result<Vec<EncodedChunk>, ParquetError> {
+        let child = match node.map(|node| self.nodes.objects[node].child(present.member)) {
+            Some(Child::At(child)) => child,
+            _ => return self.absent(levels, first..first + self.columns_of(present, member)),
+        };
+        if !member.list {
+            return self.element(present, member, child, levels, first);
+        }
+        let list = &self.nodes.lists[child];
+        let elements = levels.list(&list.presence, &list.ends);
+        self.element(present, member, list.element, &elements, first)
+    }
+
+    fn element(
+        &self,
+        present: &Present,
+        member: &ShapeMember,
+        child: usize,
+        levels: &Levels,
+        first: usize,
+    ) -> Result<Vec<EncodedChunk>, ParquetError> {
+        match &present.group {
+            Some(group) => {
+                let levels = levels.group(&self.nodes.objects[child].presence);
+                self.group(group, Some(child), &levels, first)
+            }
+            None => self.leaf(member, &self.nodes.leaves[child], levels, first),
+        }
+    }
+
+    /// All-null chunks for the leaves below a member that has no column here.
+    fn absent(&self, levels: &Levels, columns: std::ops::Range<usize>) -> Result<Vec<EncodedChunk>, ParquetError> {
+        columns.map(|column| self.chunk(column, &levels.definition, levels, &NoValues, StatisticsLevel::Page)).collect()
+    }
+
+    /// A leaf's chunk and those of its annotations.
+    fn leaf(
+        &self,
+        member: &ShapeMember,
+        leaf: &LeafNode,
+        levels: &Levels,
+        first: usize,
+    ) -> Result<Vec<EncodedChunk>, ParquetError> {
+        let statistics = match member.kind {
+            Kind::LongText | Kind::Base64 | Kind::Resource => StatisticsLevel::NullCount,
+            _ => StatisticsLevel::Page,
+        };
+        let present = &leaf.presence;
+        let bytes = match &leaf.values {
+            Values::Integers(values) => {
+                return Ok(vec![self.leaf_chunk(first, levels, present, None, &Fixed::new(values.clone()), statistics)?]);
+            }
+            Values::Booleans(values) => {
+                return Ok(vec![self.leaf_chunk(first, levels, present, None, &Booleans(values), statistics)?]);
+            }
+            Values::Bytes(bytes) => bytes,
+        };
+        let mut chunks = vec![self.leaf_chunk(first, levels, present, None, bytes, statistics)?];
+        let mut annotate = |kept: &[bool], values: &dyn PageValues| {
+            let column = first + chunks.len();
+            chunks.push(self.leaf_chunk(column, levels, present, Some(kept), values, StatisticsLevel::Page)?);
+            Ok::<_, ParquetError>(())
+        };
+        match member.annotated.within(self.schema.table.annotations()) {
+            Annotated::Nothing => {}
+            Annotated::Numeric => {
+                let (kept, values) = derive(bytes, numeric);
+                annotate(&kept, &Fixed::new(values))?;
+            }
+            Annotated::Dates => {
+                let (kept, ranges) = derive(bytes, instant_range);
+                annotate(&kept, &Deltas(ranges.iter().map(|range| range.start).collect()))?;
+                annotate(&kept, &Deltas(ranges.iter().map(|range| range.end).collect()))?;
+            }
+            Annotated::Target => {
+                let target = |text| reference_target(std::str::from_utf8(text).ok()?);
+                let (kept, targets) = derive(bytes, target);
+                annotate(&kept, &text_leaf(targets.iter().map(|(resource_type, _)| *resource_type)))?;
+                annotate(&kept, &text_leaf(targets.iter().map(|(_, id)| *id)))?;
+            }
+        }
+        Ok(chunks)
+    }
+
+    fn leaf_chunk(
+        &self,
+        column: usize,
+        levels: &Levels,
+        presence: &Presence,
+        kept: Option<&[bool]>,
+        values: &dyn PageValues,
+        statistics: StatisticsLevel,
+    ) -> Result<EncodedChunk, ParquetError> {
+        let mut definition = DEFINITION.take();
+        levels.leaf(presence, kept, &mut definition);
+        let chunk = self.chunk(column, &definition, levels, values, statistics);
+        DEFINITION.set(definition);
+        chunk
+    }
+
+    fn chunk(
+        &self,
+        column: usize,
+        definition: &[u8],
+        levels: &Levels,
+        values: &dyn PageValues,
+        statistics: StatisticsLevel,
+    ) -> Result<EncodedChunk, ParquetError> {
+        let column = self.schema.columns.column(column);
+        let levels = ChunkLevels { repetition: &levels.repetition, definition, slots: levels.slots(), rows: self.rows };
+        with_encoder(self.compression_level, |encoder| encoder.encode(&column, levels, values, statistics))
+    }
+}
+
+thread_local! {
+    static ENCODER: RefCell<Option<ChunkEncoder>> = const { RefCell::new(None) };
+    static DEFINITION: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `work` with this thread's encoder.
+pub(crate) fn with_encoder<R>(level: i32, work: impl FnOnce(&mut ChunkEncoder) -> R) -> R {
+    let mut encoder = match ENCODER.take() {
+        Some(encoder) if encoder.level() == level => encoder,
+        _ => ChunkEncoder::new(level),
+    };
+    let result = work(&mut encoder);
+    ENCODER.set(Some(encoder));
+    result
+}
+
+/// What `annotate` makes of each value: whether it makes anything, and what.
+fn derive<'a, T: Copy>(bytes: &'a BytesLeaf, annotate: impl Fn(&'a [u8]) -> Option<T>) -> (Vec<bool>, Vec<T>) {
+    let of_entries: Vec<Option<T>> = bytes.entries().map(&annotate).collect();
+    let of_ids = bytes.ids().iter().map(|&id| of_entries[id as usize]);
+    let of_plain = (0..bytes.plain_len()).map(|index| annotate(bytes.plain_value(index)));
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut values = Vec::with_capacity(bytes.len());
+    for value in of_ids.chain(of_plain) {
+        kept.push(value.is_some());
+        values.extend(value);
+    }
+    (kept, values)
+}
+
+fn text_leaf<'a>(values: impl Iterator<Item = &'a str>) -> BytesLeaf {
+    let mut leaf = BytesLeaf::new(Storage::Dictionary);
+    values.for_each(|value| leaf.push(value.as_bytes(), true));
+    leaf
+}

@@ -1,0 +1,436 @@
+//! Pulls one resource from a cursor into the columns of its table.
+//!
+//! In: a cursor at the start of a line. Out: one more row in the nodes' columns, or, where the line is refused, no trace of it. The work
+//! is proportional to the values on the line, not to the table's columns: a column is made when its path is first seen,
+//! and what is absent costs nothing.
+//!
+//! A member is found by a guess first (the one that stood here last time), then by hash. A value that does not belong where the
+//! element table would have it goes to `__extra` under its JSON Pointer; so every member is kept exactly once.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+
+use lakehaul_parse::{Cursor, Member, Reason, Reject, Text, Token};
+use lakehaul_schema::TypeId;
+
+use super::extra::{Extra, Place, Step};
+use super::nodes::{Child, Nodes, Values};
+use super::shape::{Kind, Shape, ShapeMember};
+use crate::columns::{BytesLeaf, Size, Storage};
+
+/// Where a line came from: what its provenance columns say.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// An `output_files[].name` of the ledger.
+    pub output_file: &'a str,
+    /// The line's number in the output file, from 1.
+    pub line: u64,
+    /// The line's text; kept where the lake keeps it (`--keep-json`).
+    pub json: &'a str,
+}
+
+/// Decides whether a path that is seen for the first time becomes a column.
+pub(crate) trait ColumnGate: Debug + Send + Sync {
+    /// False: the path is beyond the caps. `path`: member indexes from the root.
+    fn admit(&self, path: &[u16]) -> bool;
+}
+
+/// A row group of one table under construction.
+#[derive(Debug)]
+pub(crate) struct Shredder<G> {
+    resource_type: &'static str,
+    gate: G,
+    pub(crate) rows: u32,
+    pub(crate) nodes: Nodes,
+    pub(crate) extra: Extra,
+    pub(crate) output_files: BytesLeaf,
+    pub(crate) lines: Vec<i64>,
+    /// `__json`, where the lake keeps it.
+    pub(crate) json: Option<BytesLeaf>,
+    /// Values that went to `__extra` because their path is beyond the caps.
+    pub(crate) beyond_caps: u64,
+}
+
+impl<G: ColumnGate> Shredder<G> {
+    pub(crate) fn new(resource_type: &'static str, type_id: TypeId, keep_json: bool, gate: G) -> Self {
+        Shredder {
+            resource_type,
+            gate,
+            rows: 0,
+            nodes: Nodes::new(type_id),
+            extra: Extra::new(),
+            output_files: BytesLeaf::new(Storage::Dictionary),
+            lines: Vec::new(),
+            json: keep_json.then(|| BytesLeaf::new(Storage::Plain)),
+            beyond_caps: 0,
+        }
+    }
+
+    /// Adds the cursor's line as a row. The cursor is at the line's start; its `resourceType` is this table's.
+    ///
+    /// # Errors
+    /// What is wrong with the line. The columns are then as they were before it.
+    pub(crate) fn append<'c, C: Cursor<'c>>(&mut self, cursor: &mut C, origin: Origin<'_>) -> Result<(), Reject> {
+        let beyond_caps = self.beyond_caps;
+        if let Err(reject) = self.resource(cursor) {
+            self.nodes.truncate(0, self.rows);
+            self.extra.truncate(self.rows);
+            self.beyond_caps = beyond_caps;
+            return Err(reject);
+        }
+        self.rows += 1;
+        match self.output_files.guess() {
+            Some(guess) if guess == origin.output_file.as_bytes() => self.output_files.push_guessed(),
+            _ => self.output_files.push(origin.output_file.as_bytes(), true),
+        }
+        self.lines.push(origin.line as i64);
+        if let Some(json) = &mut self.json {
+            json.push(origin.json.as_bytes(), false);
+        }
+        Ok(())
+    }
+
+    fn resource<'c, C: Cursor<'c>>(&mut self, cursor: &mut C) -> Result<(), Reject> {
+        if cursor.peek()? != Token::Object {
+            return Err(Reject { reason: Reason::NotAnObject, at: cursor.position() });
+        }
+        if !self.object(cursor, 0, self.rows, None)? {
+            // The object is empty. Callers look for the resource type first, so this line never gets here; if it did, it would be this.
+            return Err(Reject { reason: Reason::MissingResourceType, at: cursor.position() });
+        }
+        cursor.finish()
+    }
+
+    /// Pulls an object into object node `node` as an instance for the parent's instance `parent`. False: the object is empty and nothing
+    /// was added.
+    fn object<'c, C: Cursor<'c>>(
+        &mut self,
+        cursor: &mut C,
+        node: usize,
+        parent: u32,
+        place: Option<&Place<'_>>,
+    ) -> Result<bool, Reject> {
+        cursor.begin_object()?;
+        let shape = self.nodes.objects[node].shape;
+        let mut seen = Seen::new(shape);
+        let mut before = 0;
+        let mut instance = None;
+        loop {
+            let guessed = self.nodes.objects[node].follow[before];
+            let index = match cursor.next_member(shape.guess(guessed))? {
+                Member::Guessed => Ok(guessed),
+                Member::Named(Text::Borrowed(name) | Text::Unescaped(name)) => match shape.find(name) {
+                    Some(index) => {
+                        self.nodes.objects[node].follow[before] = index;
+                        Ok(index)
+                    }
+                    None => Err(name.to_owned()),
+                },
+                Member::Named(Text::LoneSurrogate { .. }) => {
+                    return Err(Reject { reason: Reason::LoneSurrogateName, at: cursor.position() });
+                }
+                Member::End => return Ok(instance.is_some()),
+            };
+            let instance = *instance.get_or_insert_with(|| self.nodes.objects[node].presence.push(parent));
+            match index {
+                Ok(index) => {
+                    if !seen.first(index) {
+                        return Err(Reject { reason: Reason::DuplicateMember, at: cursor.position() });
+                    }
+                    before = index as usize + 1;
+                    let member = &shape.members[index as usize];
+                    let place = Place { parent: place, step: Step::Name(member.name) };
+                    self.member(cursor, node, index, member, instance, &place)?;
+                }
+                Err(name) => {
+                    let place = Place { parent: place, step: Step::Name(&name) };
+                    self.to_extra(cursor, &place)?;
+                    if !seen.first_unknown(name) {
+                        return Err(Reject { reason: Reason::DuplicateMember, at: cursor.position() });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Pulls the value of member `index` of object node `node`.
+    #[inline(always)]
+    fn member<'c, C: Cursor<'c>>(
+        &mut self,
+        cursor: &mut C,
+        node: usize,
+        index: u16,
+        member: &ShapeMember,
+        instance: u32,
+        place: &Place<'_>,
+    ) -> Result<(), Reject> {
+        if member.kind == Kind::ResourceType {
+            return self.resource_type(cursor);
+        }
+        let token = cursor.peek()?;
+        let fits = if member.list { token == Token::Array } else { fits(member.kind, token) };
+        if !fits {
+            return self.to_extra(cursor, place);
+        }
+        let child = match self.nodes.objects[node].child(index) {
+            Child::At(child) => child,
+            Child::Unseen => match self.admit(node, index) {
+                Some(child) => child,
+                None => return self.beyond_caps(cursor, place),
+            },
+            Child::Refused => return self.beyond_caps(cursor, place),
+        };
+        if member.list {
+            self.list(cursor, child, member.kind, instance, place)
+        } else {
+            self.value(cursor, child, member.kind, instance, place)
+        }
+    }
+
+    /// The resource type was compared when the table was chosen; here it is only consumed.
+    fn resource_type<'c, C: Cursor<'c>>(&self, cursor: &mut C) -> Result<(), Reject> {
+        match cursor.peek()? {
+            Token::String if cursor.guess_string(self.resource_type.as_bytes()) => Ok(()),
+            _ => cursor.raw().map(drop),
+        }
+    }
+
+    #[cold]
+    fn admit(&mut self, node: usize, index: u16) -> Option<usize> {
+        let path: Vec<u16> = self.nodes.objects[node].path.iter().copied().chain([index]).collect();
+        if self.gate.admit(&path) {
+            Some(self.nodes.create(node, index))
+        } else {
+            self.nodes.refuse(node, index);
+            None
+        }
+    }
+
+    /// Pulls an array into list `list`. Every element has a slot; those without a place in the column leave theirs null.
+    fn list<'c, C: Cursor<'c>>(
+        &mut self,
+        cursor: &mut C,
+        list: usize,
+        kind: Kind,
+        parent: u32,
+        place: &Place<'_>,
+    ) -> Result<(), Reject> {
+        cursor.begin_array()?;
+        if !cursor.next_element()? {
+            self.extra.push(self.rows, place, "[]");
+            return Ok(());
+        }
+        let node = &mut self.nodes.lists[list];
+        node.presence.push(parent);
+        node.ends.push(node.total);
+        let element = node.element;
+        let start = node.total;
+        let mut ordinal = start;
+        loop {
+            let place = Place { parent: Some(place), step: Step::Index(ordinal - start) };
+            let token = cursor.peek()?;
+            if fits(kind, token) {
+                self.value(cursor, element, kind, ordinal, &place)?;
+            } else if token == Token::Null {
+                cursor.null()?;
+            } else {
+                self.to_extra(cursor, &place)?;
+            }
+            ordinal += 1;
+            if !cursor.next_element()? {
+                break;
+            }
+        }
+        let node = &mut self.nodes.lists[list];
+        node.total = ordinal;
+        if let Some(end) = node.ends.last_mut() {
+            *end = ordinal;
+        }
+        Ok(())
+    }
+
+    /// Pulls one value that fits its column's kind into leaf or object `child`.
+    #[inline(always)]
+    fn value<'c, C: Cursor<'c>>(
+        &mut self,
+        cursor: &mut C,
+        child: usize,
+        kind: Kind,
+        parent: u32,
+        place: &Place<'_>,
+    ) -> Result<(), Reject> {
+        if let Kind::Object(_) = kind {
+            if !self.object(cursor, child, parent, Some(place))? {
+                self.extra.push(self.rows, place, "{}");
+            }
+            return Ok(());
+        }
+        let leaf = &mut self.nodes.leaves[child];
+        match &mut leaf.values {
+            Values::Bytes(values) => match kind {
+                Kind::Decimal => values.push(cursor.number()?.as_bytes(), false),
+                Kind::Resource => {
+                    let raw = cursor.raw()?;
+                    if raw.as_bytes()[1..raw.len() - 1].trim_ascii().is_empty() {
+                        self.extra.push(self.rows, place, "{}");
+                        return Ok(());
+                    }
+                    values.push(raw.as_bytes(), false);
+                }
+                Kind::Base64 => {
+                    let kept = match cursor.string()? {
+                        Text::Borrowed(text) | Text::Unescaped(text) => decode(text).map_or_else(|| Err(quote(text)), Ok),
+                        Text::LoneSurrogate { raw } => Err(raw.to_owned()),
+                    };
+                    match kept {
+                        Ok(bytes) => values.push(&bytes, false),
+                        Err(raw) => {
+                            self.extra.push(self.rows, place, &raw);
+                            return Ok(());
+                        }
+                    }
+                }
+                _ => {
+                    if values.guess().is_some_and(|guess| cursor.guess_string(guess)) {
+                        values.push_guessed();
+                    } else {
+                        match cursor.string()? {
+                            Text::Borrowed(text) => values.push(text.as_bytes(), true),
+                            Text::Unescaped(text) => values.push(text.as_bytes(), false),
+                            Text::LoneSurrogate { raw } => {
+                                self.extra.push(self.rows, place, raw);
+                                return Ok(());
+                            }
+                        }
+                    }
+                }
+            },
+            Values::Integers(values) => {
+                let text = cursor.number()?;
+                match integer(text) {
+                    Some(value) => values.push(value),
+                    None => {
+                        self.extra.push(self.rows, place, text);
+                        return Ok(());
+                    }
+                }
+            }
+            Values::Booleans(values) => values.push(cursor.boolean()?),
+        }
+        leaf.presence.push(parent);
+        Ok(())
+    }
+
+    /// Keeps the next value, whatever it is, as raw text.
+    #[cold]
+    fn to_extra<'c, C: Cursor<'c>>(&mut self, cursor: &mut C, place: &Place<'_>) -> Result<(), Reject> {
+        let raw = cursor.raw()?;
+        self.extra.push(self.rows, place, raw);
+        Ok(())
+    }
+
+    #[cold]
+    fn beyond_caps<'c, C: Cursor<'c>>(&mut self, cursor: &mut C, place: &Place<'_>) -> Result<(), Reject> {
+        self.beyond_caps += 1;
+        self.to_extra(cursor, place)
+    }
+
+    /// Forgets the rows; buffers are kept.
+    pub(crate) fn clear(&mut self) {
+        self.rows = 0;
+        self.nodes.clear();
+        self.extra.clear();
+        self.output_files.clear();
+        self.lines.clear();
+        if let Some(json) = &mut self.json {
+            json.clear();
+        }
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        let json = self.json.as_ref().map(BytesLeaf::size).unwrap_or_default();
+        self.nodes.size() + self.extra.size() + self.output_files.size() + Size::of(&self.lines) + json
+    }
+}
+
+/// Whether a value that begins with `token` can be in a column of `kind`.
+#[inline(always)]
+fn fits(kind: Kind, token: Token) -> bool {
+    match kind {
+        Kind::Text | Kind::LongText | Kind::Base64 => token == Token::String,
+        Kind::Decimal | Kind::Integer => token == Token::Number,
+        Kind::Boolean => matches!(token, Token::True | Token::False),
+        Kind::Resource | Kind::Object(_) => token == Token::Object,
+        Kind::ResourceType => false,
+    }
+}
+
+/// The INT32 whose only spelling is `text`.
+#[inline]
+fn integer(text: &str) -> Option<i32> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let canonical = digits.bytes().all(|byte| byte.is_ascii_digit()) && text != "-0";
+    if canonical { text.parse().ok() } else { None }
+}
+
+/// The bytes whose only base64 spelling (RFC 4648 section 4) is `text`.
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let bytes = base64_simd::STANDARD.decode_to_vec(text).ok()?;
+    (base64_simd::STANDARD.encode_to_string(&bytes) == text).then_some(bytes)
+}
+
+/// A JSON string with `text` as its content.
+fn quote(text: &str) -> String {
+    use std::fmt::Write;
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            control if control < ' ' => {
+                write!(quoted, "\\u{:04x}", control as u32).expect("a String takes all that is written");
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// The members that an object has had so far.
+struct Seen {
+    low: u128,
+    /// For shapes with more than 128 members.
+    high: Vec<u64>,
+    /// Names that the type does not have; mostly there are none.
+    unknown: Option<HashSet<String>>,
+}
+
+impl Seen {
+    #[inline(always)]
+    fn new(shape: &Shape) -> Self {
+        let beyond = shape.members.len().saturating_sub(128);
+        Seen { low: 0, high: vec![0; beyond.div_ceil(64)], unknown: None }
+    }
+
+    /// Whether member `index` has not been there before.
+    #[inline(always)]
+    fn first(&mut self, index: u16) -> bool {
+        if index < 128 {
+            let bit = 1 << index;
+            let first = self.low & bit == 0;
+            self.low |= bit;
+            first
+        } else {
+            let index = index as usize - 128;
+            let bit = 1 << (index % 64);
+            let first = self.high[index / 64] & bit == 0;
+            self.high[index / 64] |= bit;
+            first
+        }
+    }
+
+    fn first_unknown(&mut self, name: String) -> bool {
+        self.unknown.get_or_insert_default().insert(name)
+    }
+}

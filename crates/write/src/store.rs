@@ -1,0 +1,57 @@
+//! Where a lake lives: paths in, bytes out. Nothing above this module may assume a file system.
+//!
+//! Paths are relative to the lake, `/` between their parts. Buckets come behind the same trait later.
+
+mod local;
+
+use bytes::Bytes;
+use std::fmt::Debug;
+use std::io::{self, Write};
+
+pub use local::LocalStore;
+
+/// A lake's storage.
+pub trait Store: Send + Sync + Debug {
+    /// Opens `path` for writing from its start; what was there is replaced. Missing folders are made.
+    fn create(&self, path: &str) -> io::Result<Box<dyn StoreWrite>>;
+    /// Opens `path` for positioned reads.
+    fn open(&self, path: &str) -> io::Result<Box<dyn StoreRead>>;
+    /// Writes a small file whole or not at all, durably.
+    fn put(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Makes a finished file visible under another name, replacing what is there. Durable after [`Store::sync`].
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Makes renames and removals so far durable.
+    fn sync(&self) -> io::Result<()>;
+    /// Removes a file, or a folder with all in it. Absent is fine.
+    fn remove(&self, path: &str) -> io::Result<()>;
+    /// Every file under the folder `path` with its length, sorted by path. Absent: empty.
+    fn list(&self, path: &str) -> io::Result<Vec<(String, u64)>>;
+    /// Keeps other processes out for as long as the guard lives; `None` if another one holds `path`. A process that dies
+    /// lets go. A store without locks says [`io::ErrorKind::Unsupported`].
+    fn lock(&self, path: &str) -> io::Result<Option<Box<dyn StoreLock>>> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, format!("this store cannot lock {path}")))
+    }
+    /// A small file's bytes.
+    fn read(&self, path: &str) -> io::Result<Bytes> {
+        let file = self.open(path)?;
+        let len = usize::try_from(file.len_bytes()).map_err(io::Error::other)?;
+        file.read_at(0, len)
+    }
+}
+
+/// Holds a lock until it is dropped.
+pub trait StoreLock: Send + Sync + Debug {}
+
+/// A file being written.
+pub trait StoreWrite: Write + Send {
+    /// All bytes are out and durable.
+    fn finish(self: Box<Self>) -> io::Result<()>;
+}
+
+/// A file being read.
+pub trait StoreRead: Send + Sync {
+    /// The file's length in bytes.
+    fn len_bytes(&self) -> u64;
+    /// `len` bytes from `offset`; fewer are an error.
+    fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes>;
+}

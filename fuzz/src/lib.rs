@@ -1,0 +1,7 @@
+//! What the fuzz targets check: one promise a module, each with an oracle.
+//!
+//! In: any bytes. Out: nothing, or a panic where a promise is broken. The bodies are free of the fuzzer, so that the
+//! workspace's tests run them over the kept corpus too.
+
+pub mod frame;
+pub mod parse;
