@@ -24,31 +24,34 @@ One pass over the files, one table per resource type, nothing lost: every line b
 into its resource, or goes to quarantine with file, line, byte offset and reason. DuckDB, Spark, Polars and Athena read \
 the lake as it is.";
 
+// Lines of at most 96 characters: clap wraps at 100, and would break the columns.
 const EXAMPLES: &str = "\
 Examples:
-  lakehaul load export/ --to lake                         load every .ndjson[.gz|.zst] file of a folder
-  lakehaul load export/manifest.json --to lake            load what a bulk manifest lists, and check its counts
-  lakehaul verify lake --roundtrip export/manifest.json   compare every source resource with its row
-  lakehaul cat lake Patient | head -1                     a row, back as NDJSON
-  lakehaul schema lake --dialect spark                    CREATE TABLE statements
+  lakehaul load export/ --to lake              the .ndjson, .ndjson.gz and .ndjson.zst of a folder
+  lakehaul load manifest.json --to lake        what a bulk manifest lists; its counts are checked
+  lakehaul verify lake --roundtrip manifest.json   every source resource against its row
+  lakehaul cat lake Patient | head -1          a row, back as NDJSON
+  lakehaul schema lake --dialect spark         CREATE TABLE statements
 
-Every option can be set as LAKEHAUL_<OPTION> in the environment (LAKEHAUL_MEMORY=4GiB) or by its long name in a TOML
-config file (memory = \"4GiB\"): --config FILE, else lakehaul/config.toml in your config folder (~/.config).
-A flag beats the environment, the environment beats the file. Results go to stdout, progress and messages to stderr.";
+Every option can be set as LAKEHAUL_<OPTION> in the environment (LAKEHAUL_MEMORY=4GiB), or by its
+long name in a TOML config file (memory = \"4GiB\"): --config FILE, else lakehaul/config.toml in
+your config folder (~/.config). A flag beats the environment, the environment beats the file.
+Results go to stdout, progress and messages to stderr.";
 
 const LOAD_EXAMPLES: &str = "\
 Examples:
   lakehaul load export/ --to lake
   lakehaul load export/manifest.json --to lake --memory 4GiB --threads 8
   zcat Patient.ndjson.gz | lakehaul load - --to lake
-  lakehaul load export/ --to lake --allow-rejects 10 --json 2> events.ndjson > summary.json
+  lakehaul load export/ --to lake --allow-rejects 10 --json 2>events.ndjson >summary.json
 
-A second load into the same lake adds to it. The same command again, once it is finished, does nothing and says so;
---new-run loads again. Every option can be set as LAKEHAUL_<OPTION> or in the config file, too.";
+A second load into the same lake adds to it. The same command again, once it is finished, does
+nothing and says so; --new-run loads again. Every option can also be set as LAKEHAUL_<OPTION> in
+the environment or by its name in the config file.";
 
 /// lakehaul's command line.
 #[derive(Debug, Parser)]
-#[command(name = "lakehaul", version, about = ABOUT, long_about = LONG_ABOUT, max_term_width = 110)]
+#[command(name = "lakehaul", version, about = ABOUT, long_about = LONG_ABOUT, max_term_width = 100)]
 #[command(after_help = "`lakehaul help COMMAND` tells more; `lakehaul --help` has examples and the exit codes.")]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{}", crate::exit::HELP))]
 pub struct Args {

@@ -123,17 +123,18 @@ impl RejectLimit {
 /// The table at the end of `--help`.
 pub const HELP: &str = "\
 Exit codes:
-  0   complete: every line of every file is in a table or blank
-  2   usage or configuration is wrong, or there is nothing to load: fix it
-  6   partial: the export says that something is missing, or counts do not agree (--allow-partial makes it 0)
-  7   lines were rejected into quarantine, all else is loaded (--allow-rejects makes it 0)
-  8   the destination failed: disk full, permission, no folder: fix it, run the same command again
-  9   another run holds the lake: later
-  10  verification failed
-  11  an input could not be read whole (unreadable, truncated): fix it; what came before is loaded
-  130, 143  interrupted by a signal: run the same command again
-  Where several hold, the first of 2, 9, 8, 11, 6, 7 wins; the run record lists all. 3, 4 and 5 are kept for
-  trouble with a server.";
+    0  complete: every line of every file is in a table or blank
+    2  usage or configuration is wrong, or there is nothing to load: fix it
+    6  partial: the export says that something is missing, or counts do not agree
+       (--allow-partial makes it 0)
+    7  lines were rejected into quarantine, all else is loaded (--allow-rejects makes it 0)
+    8  the destination failed: disk full, permission, no folder: fix it, run the same again
+    9  another run holds the lake: later
+   10  verification failed
+   11  an input could not be read whole (unreadable, truncated): what came before is loaded
+  130, 143  interrupted by a signal: run the same again
+  Where several hold, the first of 2, 9, 8, 11, 6, 7 wins; the run record lists all.
+  3, 4 and 5 are kept for trouble with a server.";
 
 #[cfg(test)]
 mod tests {

@@ -13,14 +13,14 @@ pub enum LoadError {
     Usage(String),
     #[error("there is nothing to load: {0}")]
     NothingToLoad(String),
-    #[error("another run holds the lake {lake}; wait until it has ended")]
+    #[error("another run holds the lake {lake}")]
     LakeHeld { lake: String },
     #[error(
         "the lake was made with {what}{has} and {what}{asked} was asked for; leave the option out or load into another lake"
     )]
     SettingFixed { what: &'static str, has: String, asked: String },
     /// The lake's tables are as they were.
-    #[error("cannot {action} {path} in the lake: {source}; mend that and run the same command again")]
+    #[error("cannot {action} {path} in the lake: {source}")]
     Destination { action: &'static str, path: String, source: io::Error },
     #[error("cannot read {path} in the lake: {source}")]
     LakeUnreadable { path: String, source: io::Error },

@@ -32,6 +32,10 @@ pub enum Event<'a> {
     FileFinished { file: &'a OutputFile },
     /// All files are read; `parts` are about to become visible.
     Publishing { parts: usize, rows: u64, bytes: u64 },
+    /// [`verify`](crate::verify) has found a part to be what the ledger says.
+    PartVerified { path: &'a str, bytes: u64 },
+    /// [`roundtrip`](crate::roundtrip) has read a file of the source.
+    FileCompared { output_file: &'a str },
     /// Something that a person should know; the load goes on.
     Warning(Warning),
 }
@@ -62,12 +66,12 @@ pub enum Warning {
     NamedTwice { output_file: String },
     /// Values went to `__extra` since their path lies beyond the table's caps.
     BeyondCaps { resource_type: String, values: u64 },
-    /// A run of another plan has not finished; its staged files stay where they are.
-    Unfinished { run: String },
+    /// A run of another command has not finished; its staged files stay where they are.
+    Unfinished { run: String, source: String },
     /// A run of the same plan had not finished; its work starts over.
     StartedOver { run: String },
-    /// Lines of a manifest's `error` or `outcome` files: the server tells of trouble.
-    Outcomes { lines: u64 },
+    /// A run had died while it was being published; the rest of it has been published now.
+    PublishedLate { run: String },
 }
 
 impl fmt::Display for Warning {
@@ -83,12 +87,12 @@ impl fmt::Display for Warning {
             Warning::BeyondCaps { resource_type, values } => {
                 write!(f, "{resource_type}: {values} values lie beyond the table's caps and went to __extra")
             }
-            Warning::Unfinished { run } => {
-                write!(f, "run {run} of another command has not finished; run that command again to finish it")
+            Warning::Unfinished { run, source } => {
+                write!(f, "run {run} of {source} has not finished; the command that began it finishes it")
             }
             Warning::StartedOver { run } => write!(f, "run {run} had not finished; its work starts over"),
-            Warning::Outcomes { lines } => {
-                write!(f, "the server reports {lines} outcomes; they are kept in the lake's _lake/outcomes folder")
+            Warning::PublishedLate { run } => {
+                write!(f, "run {run} had died while it was being published; the rest has been published now")
             }
         }
     }

@@ -70,6 +70,12 @@ impl Lake {
         Ok(Lake { name: name.to_owned(), store, settings, _lock: None })
     }
 
+    /// After something was published.
+    pub(crate) fn reread_settings(&mut self) -> Result<(), LoadError> {
+        self.settings = read_settings(&*self.store)?;
+        Ok(())
+    }
+
     /// The settings of a run with these options; the lake's, if they do not contradict.
     pub(crate) fn settings_for(&self, options: &LoadOptions) -> Result<LakeSettings, LoadError> {
         let asked = LakeSettings {

@@ -164,7 +164,7 @@ impl<'c> Line<'c> {
         if self.utf8 {
             return None;
         }
-        let valid = std::str::from_utf8(self.bytes()).map_or_else(|e| e.valid_up_to(), |s| s.len());
+        let valid = std::str::from_utf8(self.bytes()).map_or_else(|e| e.valid_up_to(), str::len);
         Some(valid as u32)
     }
 

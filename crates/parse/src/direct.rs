@@ -49,7 +49,7 @@ impl std::fmt::Debug for Scratch {
 pub struct DirectCursor<'c, 's> {
     scan: Scanner<'c>,
     /// Behind the `{` or `[` that was consumed last: what comes there needs no comma.
-    opened: Option<Mark<'c>>,
+    opened: Mark<'c>,
     depth_left: u32,
     scratch: &'s mut Scratch,
 }
@@ -60,7 +60,7 @@ impl<'c, 's> DirectCursor<'c, 's> {
     #[inline]
     pub fn new(line: &Line<'c>, max_depth: u32, scratch: &'s mut Scratch) -> Result<Self, Reject> {
         let scan = Scanner::new(line, scratch.wider)?;
-        Ok(DirectCursor { scan, opened: None, depth_left: max_depth, scratch })
+        Ok(DirectCursor { scan, opened: Mark::NOWHERE, depth_left: max_depth, scratch })
     }
 
     #[inline(always)]
@@ -70,13 +70,13 @@ impl<'c, 's> DirectCursor<'c, 's> {
         }
         self.depth_left -= 1;
         self.scan.step();
-        self.opened = Some(self.scan.mark());
+        self.opened = self.scan.mark();
         Ok(())
     }
 
     #[inline(always)]
     fn at_opened(&self) -> bool {
-        self.opened == Some(self.scan.mark())
+        self.opened == self.scan.mark()
     }
 
     #[inline(always)]

@@ -1,8 +1,8 @@
 //! Cursors over FHIR resources in, Parquet parts of a lake out; and parts back to resources.
 //!
 //! ```text
-//! Cursor → shred (nodes, leaf columns) → row_group (levels, chunks) → part (a staged file) → widen (one schema) → FileReceipt
-//!                                                                                      part → rebuild (JSON text)
+//! Cursor → shred (nodes, leaf columns) ┬→ row_group (levels, chunks) → part (a staged file) → widen (one schema) → FileReceipt
+//!                                      └→ record_batch (Arrow arrays)                      part → rebuild (JSON text)
 //! ```
 //!
 //! What comes in: a [`lakehaul_parse::Cursor`] over one line, and its resource type. What goes out: parts that are complete and durable
@@ -21,11 +21,14 @@ mod part;
 mod table_set;
 mod run_tables;
 mod widen;
+mod record_batch;
+mod arrow_schema;
 pub mod rebuild;
 mod error;
 
 pub use error::{AppendError, WriteError};
 pub use part::LAKE_SCHEMA_VERSION;
+pub use record_batch::BatchBuilder;
 pub use run_tables::{FileReceipt, RunTables, TableNote, TableOptions};
 pub use shred::Origin;
 pub use table_set::{StagedPart, TableSet};

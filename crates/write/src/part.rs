@@ -41,6 +41,12 @@ pub(crate) struct PartWriter {
     rows: u64,
 }
 
+impl std::fmt::Debug for PartWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PartWriter").field("path", &self.path).field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
 /// The store's first error. Parquet's library turns I/O errors into text or loses them; here it is kept as it was.
 type FirstFailure = Arc<Mutex<Option<io::Error>>>;
 

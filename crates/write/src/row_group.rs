@@ -238,7 +238,7 @@ pub(crate) fn with_encoder<R>(level: i32, work: impl FnOnce(&mut ChunkEncoder) -
 }
 
 /// What `annotate` makes of each value: whether it makes anything, and what.
-fn derive<'a, T: Copy>(bytes: &'a BytesLeaf, annotate: impl Fn(&'a [u8]) -> Option<T>) -> (Vec<bool>, Vec<T>) {
+pub(crate) fn derive<'a, T: Copy>(bytes: &'a BytesLeaf, annotate: impl Fn(&'a [u8]) -> Option<T>) -> (Vec<bool>, Vec<T>) {
     let of_entries: Vec<Option<T>> = bytes.entries().map(&annotate).collect();
     let of_ids = bytes.ids().iter().map(|&id| of_entries[id as usize]);
     let of_plain = (0..bytes.plain_len()).map(|index| annotate(bytes.plain_value(index)));

@@ -96,9 +96,8 @@ impl RunTables {
     ) -> Arc<Self> {
         let tables = RunTables { store, staging, run, options, tables: Mutex::default() };
         for schema in known {
-            if let Some((name, type_id)) = resource(schema.resource_type()) {
-                tables.lock().insert(name, Arc::new(RunTable::new(name, type_id, schema)));
-            }
+            let table = RunTable::new(schema);
+            tables.lock().insert(table.resource_type, Arc::new(table));
         }
         Arc::new(tables)
     }
@@ -155,22 +154,16 @@ impl RunTables {
         if let Some(table) = tables.get(resource_type) {
             return Some(table.clone());
         }
-        let (name, type_id) = resource(resource_type)?;
-        let schema = TableSchema::core(ElementTable::r4(), name, self.options.annotations, self.options.keep_json)?;
-        let table = Arc::new(RunTable::new(name, type_id, schema));
-        tables.insert(name, table.clone());
+        let TableOptions { annotations, keep_json, .. } = self.options;
+        let schema = TableSchema::core(ElementTable::r4(), resource_type, annotations, keep_json)?;
+        let table = Arc::new(RunTable::new(schema));
+        tables.insert(table.resource_type, table.clone());
         Some(table)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<RunTable>>> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn resource(name: &str) -> Option<(&'static str, TypeId)> {
-    let table = ElementTable::r4();
-    let type_id = table.resource(name)?;
-    Some((&table.object(type_id).name, type_id))
 }
 
 /// One table of the run.
@@ -193,7 +186,9 @@ struct TableState {
 }
 
 impl RunTable {
-    fn new(resource_type: &'static str, type_id: TypeId, schema: TableSchema) -> Self {
+    pub(crate) fn new(schema: TableSchema) -> Self {
+        let type_id = schema.root().type_id;
+        let resource_type = &ElementTable::r4().object(type_id).name;
         let state = TableState { promised: schema.clone(), written: schema, compiled: None, beyond_caps: 0 };
         RunTable { resource_type, type_id, state: Mutex::new(state) }
     }
@@ -202,8 +197,8 @@ impl RunTable {
         self.resource_type
     }
 
-    pub(crate) fn shredder(self: &Arc<Self>, run: &RunTables) -> Shredder<Arc<RunTable>> {
-        Shredder::new(self.resource_type, self.type_id, run.options.keep_json, self.clone())
+    pub(crate) fn shredder(self: &Arc<Self>) -> Shredder<Arc<RunTable>> {
+        Shredder::new(self.resource_type, self.type_id, self.lock().written.keep_json(), self.clone())
     }
 
     /// Adds the paths that have values in `shredder` and returns the schema that covers them all.

@@ -5,7 +5,6 @@ mod nodes;
 mod extra;
 mod shredder;
 
-pub(crate) use extra::Extra;
 pub(crate) use nodes::{Child, LeafNode, Nodes, Values};
 pub(crate) use shape::{Annotated, Kind, Shape, ShapeMember};
 pub use shredder::Origin;

@@ -27,6 +27,7 @@ pub struct StagedPart {
 }
 
 /// One worker's open row groups and parts.
+#[derive(Debug)]
 pub struct TableSet {
     run: Arc<RunTables>,
     worker: usize,
@@ -36,6 +37,7 @@ pub struct TableSet {
     unseen: usize,
 }
 
+#[derive(Debug)]
 struct Table {
     shared: Arc<RunTable>,
     shredder: Shredder<Arc<RunTable>>,
@@ -65,7 +67,7 @@ impl TableSet {
             None => {
                 let unknown = Reject { reason: Reason::UnknownResourceType, at: 0 };
                 let shared = self.run.table(resource_type).ok_or(unknown)?;
-                self.tables.entry(shared.resource_type()).or_insert_with(|| Table::new(shared, &self.run))
+                self.tables.entry(shared.resource_type()).or_insert_with(|| Table::new(shared))
             }
         };
         let appended = table.shredder.append(cursor, origin);
@@ -103,7 +105,7 @@ impl TableSet {
         for resource_type in types {
             self.flush(resource_type)?;
             if let Some(table) = self.tables.get_mut(resource_type) {
-                table.renew(&self.run);
+                table.renew();
             }
         }
         Ok(())
@@ -127,7 +129,7 @@ impl TableSet {
             self.flush(name)?;
             if let Some(table) = self.tables.get_mut(name) {
                 total -= table.shredder.size().allocated.min(total);
-                table.renew(&self.run);
+                table.renew();
             }
         }
         Ok(())
@@ -177,13 +179,13 @@ impl TableSet {
 }
 
 impl Table {
-    fn new(shared: Arc<RunTable>, run: &RunTables) -> Self {
-        let shredder = shared.shredder(run);
+    fn new(shared: Arc<RunTable>) -> Self {
+        let shredder = shared.shredder();
         Table { shared, shredder, open: None, parts: 0 }
     }
 
     /// Gives all memory back, and with it what the shredder has learnt.
-    fn renew(&mut self, run: &RunTables) {
-        self.shredder = self.shared.shredder(run);
+    fn renew(&mut self) {
+        self.shredder = self.shared.shredder();
     }
 }

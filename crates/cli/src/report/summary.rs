@@ -92,11 +92,10 @@ fn verdict(summary: &LoadSummary, closing: &Closing<'_>) -> String {
     } else {
         format!("Loaded {rows} from {files} into {parts}, but not all is well (see below).")
     };
-    text.push_str(&format!("\nLake {lake}, run {run}"));
+    text.push_str(&format!("\nLake: {lake}; run: {run}"));
     if let Some(peak) = closing.peak_memory_bytes {
-        text.push_str(&format!(", peak memory {}", figures::bytes(peak)));
+        text.push_str(&format!("; peak memory: {}", figures::bytes(peak)));
     }
-    text.push('.');
     text
 }
 

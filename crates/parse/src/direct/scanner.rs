@@ -26,6 +26,11 @@ pub(super) struct Scanner<'c> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark<'c>(*const u8, PhantomData<&'c [u8]>);
 
+impl Mark<'_> {
+    /// On no line.
+    pub(super) const NOWHERE: Self = Mark(std::ptr::null(), PhantomData);
+}
+
 impl<'c> Scanner<'c> {
     /// At the line's first byte. Refuses a line that is not UTF-8.
     #[inline(always)]
@@ -58,7 +63,18 @@ impl<'c> Scanner<'c> {
     /// The text from `mark` to here.
     #[inline(always)]
     pub(super) fn since(&self, mark: Mark<'c>) -> &'c str {
-        assert!(self.from <= mark.0 && mark.0 <= self.at);
+        assert!(self.from <= mark.0 && mark.0 <= self.at, "a mark of this line, behind this place");
+        // SAFETY: just checked.
+        unsafe { self.since_here(mark) }
+    }
+
+    /// The text from `mark` to here.
+    ///
+    /// # Safety
+    /// `mark` is a place on this line that is not behind this one.
+    #[inline(always)]
+    #[expect(clippy::disallowed_methods, reason = "this is where `parse` hands out text of a line that it has checked")]
+    unsafe fn since_here(&self, mark: Mark<'c>) -> &'c str {
         // SAFETY: both places are on this line, in this order, each on a character's first byte; the line is UTF-8.
         unsafe {
             let len = self.at.offset_from_unsigned(mark.0);
@@ -162,7 +178,8 @@ impl<'c> Scanner<'c> {
         // SAFETY: LF, a control character, is at or behind `at`, with the padding.
         // What the search ends at is ASCII, so a character starts there.
         self.at = unsafe { plain_end(self.at, self.wider) };
-        self.since(mark)
+        // SAFETY: the mark was taken here, and the place only moved forward.
+        unsafe { self.since_here(mark) }
     }
 
     /// Moves over the guessed member name, its colon, and a comma before it, if they are here without white space between.

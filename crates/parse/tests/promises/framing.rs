@@ -87,7 +87,7 @@ fn a_long_line_is_not_held() {
             space[read - 2..read].copy_from_slice(b"\r\n");
         }
         framer.filled(read);
-        while let Some(framed) = framer.next() {
+        for framed in framer.by_ref() {
             let Framed::LongLine(piece) = framed else { panic!("no chunk is due") };
             assert!(piece.bytes.len() <= chunk);
             assert_eq!(piece.first, total == 0);

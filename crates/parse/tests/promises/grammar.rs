@@ -191,7 +191,7 @@ fn reject_of(line: &[u8]) -> Option<Reason> {
     let chunk = Chunk::copy_of(line);
     let line = chunk.lines().next().expect("a line");
     let mut scratch = Scratch::new();
-    let events = DirectCursor::new(&line, MAX_DEPTH, &mut scratch).and_then(|cursor| walk(cursor, &line, &[]));
+    let events = DirectCursor::new(&line, MAX_DEPTH, &mut scratch).and_then(|cursor| walk(cursor, &[]));
     events.err().map(|reject| reject.reason)
 }
 

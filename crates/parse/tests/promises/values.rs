@@ -158,7 +158,7 @@ fn depth_is_counted_where_it_is() {
         assert_eq!(cursor.raw().map_err(|e| e.reason), Err(Reason::TooDeep), "{engine}");
     });
     both(&format!("{deep}{}", "]".repeat(100_000)), 100_000, |engine, cursor| {
-        assert_eq!(cursor.raw().map(|raw| raw.len()), Ok(200_000), "{engine}");
+        assert_eq!(cursor.raw().map(str::len), Ok(200_000), "{engine}");
     });
 }
 

@@ -142,17 +142,17 @@ impl PageValues for BytesLeaf {
 
     fn encode(&self, from: usize, to: usize, out: &mut Vec<u8>) -> Encoding {
         let ids = self.ids();
-        if to <= ids.len() {
+        if from < to && to <= ids.len() {
             encode_ids(&ids[from..to], self.entries().len(), out);
             return Encoding::RLE_DICTIONARY;
         }
-        // A row on the border has values of both parts.
-        for &id in &ids[from.min(ids.len())..] {
+        // A row on the border has values of both parts; a page without values is plain, since there may be no dictionary.
+        for &id in &ids[from.min(ids.len())..to.min(ids.len())] {
             let entry = self.entry(id);
             out.extend_from_slice(&(entry.len() as u32).to_le_bytes());
             out.extend_from_slice(entry);
         }
-        out.extend_from_slice(self.plain_encoded(from.saturating_sub(ids.len()), to - ids.len()));
+        out.extend_from_slice(self.plain_encoded(from.saturating_sub(ids.len()), to.saturating_sub(ids.len())));
         Encoding::PLAIN
     }
 

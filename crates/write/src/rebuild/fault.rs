@@ -34,6 +34,7 @@ impl fmt::Display for Fault {
             Fault::Null { row, column } => write!(f, "row {row}: column {column} is null"),
             Fault::Pointer { row } => write!(f, "row {row}: column __extra has a bad or repeated pointer"),
             Fault::NoPlace { row, place } => {
+                let place = if place.is_empty() { "the resource" } else { place };
                 write!(f, "row {row}: a pointer of column __extra has no place in {place}")
             }
         }

@@ -1,0 +1,275 @@
+//! An output file's bytes: as they came, hashed and counted; as text, decompressed.
+//!
+//! In goes any [`Read`]: a file, standard input, later a socket's stream. [`io::ErrorKind::WouldBlock`] from it comes out
+//! as such and loses nothing. What the bytes are is told by their first ones, never by a name. A compressed stream must be
+//! whole, to its trailer; gzip may have several members and zstd several frames.
+
+use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::Progress;
+
+/// RFC 1952, section 2.3.1.
+const GZIP: &[u8] = b"\x1f\x8b";
+/// RFC 8878, section 3.1.1.
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+/// RFC 8878, section 3.1.2: the last three bytes of a skippable frame's magic number; the first is 0x50 to 0x5f.
+const ZSTD_SKIPPABLE: &[u8] = b"\x2a\x4d\x18";
+
+/// The longest of them.
+const MAGIC_BYTES: usize = 4;
+
+/// How much is read at a time of a compressed file. Larger gains nothing: decompression is far slower.
+const READ_BYTES: usize = 128 << 10;
+
+type Raw = BufReader<Chain<Cursor<Vec<u8>>, Counted>>;
+
+/// The decompressed bytes of one output file.
+pub(crate) struct Content {
+    state: State,
+    zstd_window_log_max: u32,
+    /// It was announced as compressed.
+    compressed_name: bool,
+}
+
+enum State {
+    /// The first bytes have not come yet.
+    Sniffing(Counted, Vec<u8>),
+    Plain(Raw),
+    Gzip(Box<MultiGzDecoder<Raw>>),
+    Zstd(Box<zstd::Decoder<'static, Raw>>),
+    /// While one state becomes another, and after an error.
+    Broken,
+}
+
+/// What came, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub(crate) bytes: u64,
+    /// In hex.
+    pub(crate) blake3: String,
+}
+
+impl Content {
+    /// `name` only tells that an empty file should not be empty.
+    pub(crate) fn new(
+        source: Box<dyn Read + Send>,
+        name: &str,
+        progress: Arc<Progress>,
+        zstd_window_log_max: u32,
+    ) -> Content {
+        let counted = Counted { source, hasher: Box::default(), bytes: 0, progress };
+        let compressed_name = name.ends_with(".gz") || name.ends_with(".zst");
+        Content { state: State::Sniffing(counted, Vec::new()), zstd_window_log_max, compressed_name }
+    }
+
+    /// What has come so far: all of it, once a read has returned 0. None after an error in the first bytes.
+    pub(crate) fn received(&self) -> Option<Received> {
+        let counted = self.counted()?;
+        Some(Received { bytes: counted.bytes, blake3: counted.hasher.finalize().to_hex().to_string() })
+    }
+
+    /// Reads what is left of the bytes as they come, for their hash.
+    pub(crate) fn drain(&mut self) -> io::Result<Received> {
+        let raw: &mut dyn Read = match &mut self.state {
+            State::Sniffing(counted, _) => counted,
+            State::Plain(raw) => raw,
+            State::Gzip(decoder) => decoder.get_mut(),
+            State::Zstd(decoder) => decoder.get_mut(),
+            State::Broken => return Err(io::ErrorKind::Other.into()),
+        };
+        io::copy(raw, &mut io::sink())?;
+        self.received().ok_or_else(|| io::ErrorKind::Other.into())
+    }
+
+    /// Bytes that have come so far.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.counted().map_or(0, |counted| counted.bytes)
+    }
+
+    fn counted(&self) -> Option<&Counted> {
+        match &self.state {
+            State::Sniffing(counted, _) => Some(counted),
+            State::Plain(raw) => Some(raw.get_ref().get_ref().1),
+            State::Gzip(decoder) => Some(decoder.get_ref().get_ref().get_ref().1),
+            State::Zstd(decoder) => Some(decoder.get_ref().get_ref().get_ref().1),
+            State::Broken => None,
+        }
+    }
+
+    /// Reads the first bytes and settles what they begin.
+    fn sniff(&mut self) -> io::Result<()> {
+        let State::Sniffing(counted, magic) = &mut self.state else { return Ok(()) };
+        let mut at_end = false;
+        while magic.len() < MAGIC_BYTES && !at_end {
+            let mut rest = [0; MAGIC_BYTES];
+            let wanted = MAGIC_BYTES - magic.len();
+            match counted.read(&mut rest[..wanted]) {
+                Ok(read) => {
+                    magic.extend_from_slice(&rest[..read]);
+                    at_end = read == 0;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if magic.is_empty() && self.compressed_name {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty, which no compressed file is"));
+        }
+        let State::Sniffing(counted, magic) = std::mem::replace(&mut self.state, State::Broken) else { return Ok(()) };
+        let skippable = magic.first().is_some_and(|first| first >> 4 == 5) && magic[1..].starts_with(ZSTD_SKIPPABLE);
+        let (gzip, zstd) = (magic.starts_with(GZIP), magic.starts_with(ZSTD) || skippable);
+        let raw = BufReader::with_capacity(READ_BYTES, Cursor::new(magic).chain(counted));
+        self.state = if gzip {
+            State::Gzip(Box::new(MultiGzDecoder::new(raw)))
+        } else if zstd {
+            let mut decoder = zstd::Decoder::with_buffer(raw)?;
+            decoder.window_log_max(self.zstd_window_log_max)?;
+            State::Zstd(Box::new(decoder))
+        } else {
+            State::Plain(raw)
+        };
+        Ok(())
+    }
+}
+
+impl Read for Content {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        self.sniff()?;
+        match &mut self.state {
+            State::Plain(raw) => raw.read(space),
+            State::Gzip(decoder) => decoder.read(space).map_err(|error| damaged("gzip", error)),
+            State::Zstd(decoder) => {
+                let read = decoder.read(space).map_err(|error| damaged("zstd", error))?;
+                // The decoder calls a frame's end the end where nothing follows; then nothing may follow.
+                if read == 0 && !space.is_empty() && !decoder.get_mut().fill_buf()?.is_empty() {
+                    return Err(damaged("zstd", io::Error::new(io::ErrorKind::InvalidData, "bytes follow its end")));
+                }
+                Ok(read)
+            }
+            State::Sniffing(..) | State::Broken => Ok(0),
+        }
+    }
+}
+
+/// A decoder's error, said in a way that tells damage from a failing disk.
+fn damaged(format: &str, error: io::Error) -> io::Error {
+    let what = match error.kind() {
+        io::ErrorKind::UnexpectedEof => format!("the {format} stream is cut off"),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
+            format!("the {format} stream is damaged: {error}")
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), what)
+}
+
+/// Hashes and counts what it reads.
+struct Counted {
+    source: Box<dyn Read + Send>,
+    hasher: Box<blake3::Hasher>,
+    bytes: u64,
+    progress: Arc<Progress>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(space)?;
+        self.hasher.update(&space[..read]);
+        self.bytes += read as u64;
+        self.progress.bytes_read.fetch_add(read as u64, Relaxed);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const TEXT: &[u8] = b"{\"resourceType\":\"Patient\"}\n{\"resourceType\":\"Claim\"}\n";
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(text: &[u8]) -> Vec<u8> {
+        zstd::encode_all(text, 1).unwrap()
+    }
+
+    /// Hands out a byte at a time, and has nothing there every other time.
+    struct Drip(Vec<u8>, usize, bool);
+
+    impl Read for Drip {
+        fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+            self.2 = !self.2;
+            if self.2 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let Some(&byte) = self.0.get(self.1) else { return Ok(0) };
+            space[0] = byte;
+            self.1 += 1;
+            Ok(1)
+        }
+    }
+
+    fn read_all(source: Box<dyn Read + Send>, name: &str) -> (Vec<u8>, io::Result<Received>) {
+        let mut content = Content::new(source, name, Arc::default(), 23);
+        let (mut text, mut space) = (Vec::new(), [0; 1000]);
+        loop {
+            match content.read(&mut space) {
+                Ok(0) => return (text, Ok(content.received().unwrap())),
+                Ok(read) => text.extend_from_slice(&space[..read]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return (text, Err(error)),
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(bytes: &[u8], expected: &[u8]) {
+        for drip in [false, true] {
+            let source: Box<dyn Read + Send> =
+                if drip { Box::new(Drip(bytes.to_vec(), 0, false)) } else { Box::new(Cursor::new(bytes.to_vec())) };
+            let (text, received) = read_all(source, "x");
+            let received = received.unwrap();
+            assert_eq!(text, expected, "drip: {drip}");
+            assert_eq!(received.bytes, bytes.len() as u64);
+            assert_eq!(received.blake3, blake3::hash(bytes).to_hex().to_string());
+        }
+    }
+
+    #[test]
+    fn every_form_gives_the_same_text() {
+        check(TEXT, TEXT);
+        check(&gzip(TEXT), TEXT);
+        check(&[gzip(TEXT), gzip(b""), gzip(TEXT)].concat(), &[TEXT, TEXT].concat());
+        check(&zstd(TEXT), TEXT);
+        check(&[zstd(TEXT), zstd(b""), zstd(TEXT)].concat(), &[TEXT, TEXT].concat());
+        check(&[&b"\x50\x2a\x4d\x18\x02\x00\x00\x00ab"[..], &zstd(TEXT)].concat(), TEXT);
+        for short in [&b""[..], b"\x1f", b"\x28\xb5", b"{", b"{}\n", b"P*M"] {
+            check(short, short);
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_no_end() {
+        for (name, whole) in [("gzip", gzip(TEXT)), ("zstd", zstd(TEXT))] {
+            for end in MAGIC_BYTES..whole.len() {
+                let (text, received) = read_all(Box::new(Cursor::new(whole[..end].to_vec())), "x");
+                assert!(TEXT.starts_with(&text));
+                let error = received.unwrap_err().to_string();
+                assert!(error.contains("cut off"), "{name} cut at {end}: {error}");
+            }
+            let (_, received) = read_all(Box::new(Cursor::new([&whole[..], b"rubbish"].concat())), "x");
+            assert!(received.unwrap_err().to_string().contains("damaged"), "{name} with a tail");
+        }
+        assert!(read_all(Box::new(io::empty()), "x.ndjson.gz").1.is_err());
+    }
+}

@@ -1,0 +1,300 @@
+//! The front of an output file: from its bytes to whole lines, one [`Pulled`] at a time.
+//!
+//! In goes a file's [`Content`]; out come chunks, and lines that are too long, put aside in the store. A front is behind a
+//! lock: who pulls reads, hashes, decompresses and frames, and parses what it got after letting go. Lines larger than
+//! [`LARGE_LINE_BYTES`] are in memory one at a time in the whole run.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+use lakehaul_parse::{Chunk, Framed, Framer, LongLinePiece};
+use lakehaul_write::store::{Store, StoreWrite};
+
+use crate::LoadError;
+use crate::content::{Content, Received};
+use crate::inputs::Place;
+
+/// The least space that is worth a read.
+const READ_BYTES_MIN: usize = 64 << 10;
+
+/// A line that grows beyond this waits until no other such line is in memory.
+const LARGE_LINE_BYTES: u64 = 8 << 20;
+
+/// An output file that is being read.
+pub(crate) struct Front {
+    content: Content,
+    framer: Framer,
+    /// Decompressed bytes so far.
+    content_bytes: u64,
+    /// Where the line begins that is not framed yet.
+    framed_to: u64,
+    gate: Arc<LargeLineGate>,
+    /// Held while a large line is in the framer.
+    pass: Option<LargeLinePass>,
+    aside: Aside,
+    ended: Option<End>,
+}
+
+/// What a pull gives.
+pub(crate) enum Pulled {
+    /// Lines; the pass is to be kept until nothing holds their bytes any more.
+    Chunk(Chunk, Option<LargeLinePass>),
+    /// A line that is too long, put aside.
+    LongLine(LongLine),
+    /// Nothing is there now, but will be.
+    Later,
+    /// The file has ended.
+    End(End),
+}
+
+/// A line that is too long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LongLine {
+    pub(crate) line: u64,
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+    /// Where its bytes are, in the store.
+    pub(crate) path: String,
+}
+
+/// How a file ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) received: Option<Received>,
+    pub(crate) content_bytes: u64,
+    /// Why not at its end.
+    pub(crate) failure: Option<String>,
+}
+
+impl Front {
+    pub(crate) fn new(content: Content, framer: Framer, gate: Arc<LargeLineGate>, aside: Aside) -> Front {
+        Front { content, framer, content_bytes: 0, framed_to: 0, gate, pass: None, aside, ended: None }
+    }
+
+    /// The next lines. `used`: a chunk that is done with. An error is the store's; the file's own comes with its end.
+    pub(crate) fn pull(&mut self, used: Option<Chunk>) -> Result<Pulled, LoadError> {
+        if let Some(used) = used {
+            self.framer.recycle(used);
+        }
+        loop {
+            while let Some(framed) = self.framer.next() {
+                match framed {
+                    Framed::Chunk(chunk) => {
+                        self.framed_to = chunk.offset() + chunk.bytes().len() as u64;
+                        return Ok(Pulled::Chunk(chunk, self.pass.take()));
+                    }
+                    Framed::LongLine(piece) => {
+                        if let Some(line) = self.aside.add(piece)? {
+                            self.framed_to = line.offset + line.length;
+                            return Ok(Pulled::LongLine(line));
+                        }
+                    }
+                }
+            }
+            if let Some(end) = &self.ended {
+                return Ok(Pulled::End(end.clone()));
+            }
+            let large = self.content_bytes - self.framed_to > LARGE_LINE_BYTES;
+            if large && self.pass.is_none() {
+                match LargeLineGate::enter(&self.gate) {
+                    None => return Ok(Pulled::Later),
+                    pass => self.pass = pass,
+                }
+            }
+            match self.content.read(self.framer.space(READ_BYTES_MIN)) {
+                Ok(0) => self.end(None),
+                Ok(read) => {
+                    self.framer.filled(read);
+                    self.content_bytes += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Pulled::Later),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.end(Some(error.to_string())),
+            }
+        }
+    }
+
+    /// Bytes that have come so far, as they came.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.content.bytes_read()
+    }
+
+    /// The framer's buffers, for the next file.
+    pub(crate) fn into_framer(self) -> Framer {
+        self.framer
+    }
+
+    fn end(&mut self, failure: Option<String>) {
+        self.framer.finish();
+        // The hash is of the whole file, also where its text breaks off.
+        let received = if failure.is_some() { self.content.drain().ok() } else { None };
+        let received = received.or_else(|| self.content.received());
+        self.ended = Some(End { received, content_bytes: self.content_bytes, failure });
+    }
+}
+
+/// Opens what a planned file's bytes come from.
+pub(crate) fn open(place: &Place) -> io::Result<Box<dyn Read + Send>> {
+    match place {
+        Place::Stdin => Ok(Box::new(io::stdin())),
+        Place::File(path) => {
+            let file = File::open(path)?;
+            if file.metadata()?.is_dir() {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            Ok(Box::new(file))
+        }
+    }
+}
+
+/// A source that could not be opened: its first read says why.
+pub(crate) struct Unopened {
+    error: Option<io::Error>,
+}
+
+impl Unopened {
+    pub(crate) fn new(error: io::Error) -> Unopened {
+        Unopened { error: Some(error) }
+    }
+}
+
+impl Read for Unopened {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.error.take().map_or(Ok(0), Err)
+    }
+}
+
+/// Where the pieces of a front's long lines go until a line is whole.
+pub(crate) struct Aside {
+    store: Arc<dyn Store>,
+    /// The paths' beginning; no other front has it.
+    prefix: String,
+    made: u64,
+    open: Option<(String, Box<dyn StoreWrite>)>,
+}
+
+impl Aside {
+    pub(crate) fn new(store: Arc<dyn Store>, prefix: String) -> Aside {
+        Aside { store, prefix, made: 0, open: None }
+    }
+
+    /// The line, if this piece is its last.
+    fn add(&mut self, piece: LongLinePiece) -> Result<Option<LongLine>, LoadError> {
+        if piece.first {
+            let path = format!("{}-{}", self.prefix, self.made);
+            self.made += 1;
+            let file = self.store.create(&path).map_err(|source| LoadError::destination("make", &path, source))?;
+            self.open = Some((path, file));
+        }
+        let Some((path, file)) = &mut self.open else { return Ok(None) };
+        file.write_all(&piece.bytes).map_err(|source| LoadError::destination("write", path, source))?;
+        if !piece.last {
+            return Ok(None);
+        }
+        // Not made durable: it is copied into the quarantine before the run believes in anything.
+        let Some((path, _)) = self.open.take() else { return Ok(None) };
+        Ok(Some(LongLine { line: piece.line, offset: piece.offset, length: piece.length, path }))
+    }
+}
+
+/// Lets one large line into memory at a time.
+#[derive(Debug, Default)]
+pub(crate) struct LargeLineGate {
+    taken: AtomicBool,
+}
+
+/// The right to hold a large line.
+#[derive(Debug)]
+pub(crate) struct LargeLinePass {
+    gate: Arc<LargeLineGate>,
+}
+
+impl LargeLineGate {
+    /// None while another line is in memory.
+    fn enter(gate: &Arc<LargeLineGate>) -> Option<LargeLinePass> {
+        let free = gate.taken.compare_exchange(false, true, AcqRel, Acquire).is_ok();
+        free.then(|| LargeLinePass { gate: Arc::clone(gate) })
+    }
+}
+
+impl Drop for LargeLinePass {
+    fn drop(&mut self) {
+        self.gate.taken.store(false, Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lakehaul_write::store::LocalStore;
+
+    use super::*;
+
+    /// Lines as (number, offset, bytes), long ones as (number, offset, length), and the end.
+    type Read = (Vec<(u64, u64, Vec<u8>)>, Vec<(u64, u64, u64)>, End);
+
+    fn read(text: &[u8], max_line_bytes: usize, chunk_bytes: usize) -> Read {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(LocalStore::new(folder.path(), LocalStore::PRIVATE));
+        let content = Content::new(Box::new(io::Cursor::new(text.to_vec())), "x", Arc::default(), 23);
+        let aside = Aside::new(Arc::clone(&store), "staging/aside-0".to_owned());
+        let mut front = Front::new(content, Framer::new(max_line_bytes, chunk_bytes), Arc::default(), aside);
+        let (mut lines, mut long, mut used) = (Vec::new(), Vec::new(), None);
+        loop {
+            match front.pull(used.take()).unwrap() {
+                Pulled::Chunk(chunk, _) => {
+                    lines.extend(chunk.lines().map(|line| (line.number(), line.offset(), line.bytes().to_vec())));
+                    used = Some(chunk);
+                }
+                Pulled::LongLine(line) => {
+                    let kept = store.read(&line.path).unwrap();
+                    assert_eq!(kept[..], text[line.offset as usize..][..line.length as usize]);
+                    long.push((line.line, line.offset, line.length));
+                }
+                Pulled::Later => panic!("a file has nothing to wait for"),
+                Pulled::End(end) => return (lines, long, end),
+            }
+        }
+    }
+
+    #[test]
+    fn lines_come_in_order_and_long_ones_are_put_aside() {
+        let text = b"{}\nlonger than ten bytes\r\n[1]\n\nalso longer than ten";
+        for chunk_bytes in [1, 3, 16, 1000] {
+            let (lines, long, end) = read(text, 10, chunk_bytes);
+            let expected = [(1, 0, b"{}".to_vec()), (3, 26, b"[1]".to_vec()), (4, 30, Vec::new())];
+            assert_eq!(lines, expected, "chunks of {chunk_bytes}");
+            assert_eq!(long, [(2, 3, 21), (5, 31, 20)], "chunks of {chunk_bytes}");
+            assert_eq!(end.content_bytes, text.len() as u64);
+            assert_eq!(end.received.unwrap().blake3, blake3::hash(text).to_hex().to_string());
+            assert_eq!(end.failure, None);
+        }
+    }
+
+    #[test]
+    fn one_large_line_at_a_time() {
+        let gate = Arc::default();
+        let first = LargeLineGate::enter(&gate);
+        assert!(first.is_some() && LargeLineGate::enter(&gate).is_none());
+        drop(first);
+        assert!(LargeLineGate::enter(&gate).is_some());
+    }
+
+    #[test]
+    fn a_large_line_waits_for_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(LocalStore::new(folder.path(), LocalStore::PRIVATE));
+        let gate: Arc<LargeLineGate> = Arc::default();
+        let text = vec![b'x'; 9 << 20];
+        let content = Content::new(Box::new(io::Cursor::new(text)), "x", Arc::default(), 23);
+        let aside = Aside::new(store, "aside".to_owned());
+        let mut front = Front::new(content, Framer::new(16 << 20, 1 << 20), Arc::clone(&gate), aside);
+        let pass = LargeLineGate::enter(&gate);
+        assert!(matches!(front.pull(None), Ok(Pulled::Later)));
+        drop(pass);
+        let Ok(Pulled::Chunk(_, pass)) = front.pull(None) else { panic!("a chunk") };
+        assert!(pass.is_some());
+    }
+}

@@ -1,0 +1,148 @@
+//! What a run leaves behind for the case that it dies: `_lake/staging/<run>/`.
+//!
+//! `plan.json` says which plan the run is; it is written before any work. `commit.json` says what the lake will be and is
+//! written once all parts are durable: from then on the run is finished, and whoever opens the lake next carries out what
+//! is left of it. Between the two, work that was done is done again under the same run.
+
+use lakehaul_write::store::Store;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::lake::{Lake, read_text};
+use crate::ledger::pretty;
+use crate::{LoadError, RunRecord};
+
+const STAGING: &str = "_lake/staging";
+const PLAN: &str = "plan.json";
+const COMMIT: &str = "commit.json";
+
+/// Version of both files; another one is not understood.
+const VERSION: u32 = 1;
+
+/// The staging folder of a run.
+pub(crate) fn staging(run: &str) -> String {
+    format!("{STAGING}/{run}")
+}
+
+/// `plan.json`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlanFile {
+    pub(crate) version: u32,
+    pub(crate) run: String,
+    /// The plan's hash, in hex.
+    pub(crate) plan: String,
+    /// False if an input can be read only once.
+    pub(crate) repeatable: bool,
+    pub(crate) started: String,
+    pub(crate) source: String,
+}
+
+/// `commit.json`: everything that publishes a run, in the order in which it is done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CommitFile {
+    version: u32,
+    /// From and to.
+    moves: Vec<(String, String)>,
+    /// Path and text: settings, schema files.
+    texts: Vec<(String, String)>,
+    record: RunRecord,
+}
+
+/// A run that has not finished.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Unfinished {
+    /// Its work is not done. None: it died before its plan was written.
+    Working(String, Option<PlanFile>),
+    /// It has to be published.
+    Committing(Box<CommitFile>),
+}
+
+impl PlanFile {
+    pub(crate) const VERSION: u32 = VERSION;
+
+    /// Keeps the plan, before any work.
+    pub(crate) fn put(&self, store: &dyn Store) -> Result<(), LoadError> {
+        put(store, &format!("{}/{PLAN}", staging(&self.run)), &pretty(self))
+    }
+}
+
+impl CommitFile {
+    pub(crate) fn new(moves: Vec<(String, String)>, texts: Vec<(String, String)>, record: RunRecord) -> CommitFile {
+        CommitFile { version: VERSION, moves, texts, record }
+    }
+
+    pub(crate) fn record(&self) -> &RunRecord {
+        &self.record
+    }
+
+    pub(crate) fn into_record(self) -> RunRecord {
+        self.record
+    }
+
+    /// From now on the run is finished, whatever happens to this process.
+    pub(crate) fn put(&self, store: &dyn Store) -> Result<(), LoadError> {
+        put(store, &format!("{}/{COMMIT}", staging(&self.record.run)), &pretty(self))
+    }
+
+    /// Makes the run visible; doing it again, or the rest of it, comes to the same.
+    pub(crate) fn publish(&self, store: &dyn Store) -> Result<(), LoadError> {
+        for (path, text) in &self.texts {
+            put(store, path, text)?;
+        }
+        for (from, to) in &self.moves {
+            match store.rename(from, to) {
+                // An earlier attempt has moved it.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && store.open(to).is_ok() => {}
+                moved => moved.map_err(|source| LoadError::destination("publish", to, source))?,
+            }
+        }
+        store.sync().map_err(|source| LoadError::destination("sync", &self.record.run, source))?;
+        put(store, &crate::lake::record_path(&self.record.run), &pretty(&self.record))?;
+        discard(store, &self.record.run)
+    }
+}
+
+fn put(store: &dyn Store, path: &str, text: &str) -> Result<(), LoadError> {
+    store.put(path, text.as_bytes()).map_err(|source| LoadError::destination("write", path, source))
+}
+
+/// Removes what a run has staged.
+pub(crate) fn discard(store: &dyn Store, run: &str) -> Result<(), LoadError> {
+    let folder = staging(run);
+    let removed = store.remove(&folder).and_then(|()| store.sync());
+    removed.map_err(|source| LoadError::destination("remove", &folder, source))
+}
+
+/// The runs that have not finished, oldest first.
+pub(crate) fn unfinished(lake: &Lake) -> Result<Vec<Unfinished>, LoadError> {
+    let files = lake.list(STAGING)?;
+    let mut runs: Vec<&str> =
+        files.iter().filter_map(|(path, _)| path.strip_prefix(STAGING)?.strip_prefix('/')?.split_once('/')).map(|(run, _)| run).collect();
+    runs.dedup();
+    let there = |path: &str| files.iter().any(|(file, _)| file == path);
+    runs.into_iter()
+        .map(|run| {
+            let (plan, commit) = (format!("{}/{PLAN}", staging(run)), format!("{}/{COMMIT}", staging(run)));
+            if there(&commit) {
+                return Ok(Unfinished::Committing(Box::new(read(lake, &commit)?)));
+            }
+            let plan = if there(&plan) { Some(read::<PlanFile>(lake, &plan)?) } else { None };
+            Ok(Unfinished::Working(run.to_owned(), plan))
+        })
+        .collect()
+}
+
+/// Looked at before the rest.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+fn read<T: DeserializeOwned>(lake: &Lake, path: &str) -> Result<T, LoadError> {
+    let damaged = |why: String| LoadError::LakeDamaged { path: path.to_owned(), why };
+    let text = read_text(&*lake.store, path)?;
+    let versioned: Versioned = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    if versioned.version != VERSION {
+        return Err(damaged(format!("it has version {}, this program knows {VERSION}", versioned.version)));
+    }
+    serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))
+}

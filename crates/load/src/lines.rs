@@ -1,0 +1,266 @@
+//! What becomes of a line: a row, a reject, or one of the few other kinds.
+//!
+//! In come the chunks of one worker; out go rows into its table set, rejects into the quarantine, and counts. Every line is
+//! counted as exactly one kind.
+
+use std::time::{Duration, Instant};
+
+use lakehaul_parse::{
+    Chunk, Cursor, DirectCursor, Line, Reason, Reject, Scratch, TapeCursor, TapeScratch, leading_resource_type, resource_type,
+};
+use lakehaul_write::{AppendError, Origin, TableSet};
+
+use crate::front::LongLine;
+use crate::inputs::PlannedFile;
+use crate::manifest::Role;
+use crate::staged_lines::{Quarantine, RejectedLine, StagedLines};
+use crate::{Engine, LoadError, OutputFile, TableSummary};
+
+/// Where lines go that are no rows.
+pub(crate) struct Asides {
+    pub(crate) quarantine: Quarantine,
+    pub(crate) outcomes: StagedLines,
+    pub(crate) deletions: StagedLines,
+}
+
+/// One worker's way from lines to rows.
+pub(crate) struct LineSorter<'w> {
+    tables: TableSet,
+    asides: &'w Asides,
+    reader: Reader,
+    max_line_bytes: usize,
+    by_type: Vec<TableSummary>,
+}
+
+/// Lines by kind, of a chunk or a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LineCounts {
+    pub(crate) lines: u64,
+    pub(crate) resources: u64,
+    pub(crate) blank: u64,
+    pub(crate) rejected: u64,
+    outcomes: u64,
+    headers: u64,
+    deletions: u64,
+    other_type: u64,
+}
+
+impl LineCounts {
+    pub(crate) fn add_to(self, file: &mut OutputFile) {
+        file.lines += self.lines;
+        file.resources += self.resources;
+        file.blank += self.blank;
+        file.rejected += self.rejected;
+        file.outcomes += self.outcomes;
+        file.headers += self.headers;
+        file.deletions += self.deletions;
+        file.other_type += self.other_type;
+    }
+}
+
+impl<'w> LineSorter<'w> {
+    pub(crate) fn new(
+        tables: TableSet,
+        asides: &'w Asides,
+        engine: Engine,
+        max_depth: u32,
+        max_line_bytes: usize,
+    ) -> LineSorter<'w> {
+        let reader = Reader { engine, max_depth, direct: Scratch::new(), tape: TapeScratch::new(), name: String::new() };
+        LineSorter { tables, asides, reader, max_line_bytes, by_type: Vec::new() }
+    }
+
+    /// Sorts a chunk's lines.
+    pub(crate) fn chunk(&mut self, file: &PlannedFile, chunk: &Chunk) -> Result<LineCounts, LoadError> {
+        let begun = Instant::now();
+        let mut counts = LineCounts::default();
+        let mut types = TypeBytes::default();
+        for line in chunk.lines() {
+            counts.lines += 1;
+            if line.is_blank() {
+                counts.blank += 1;
+                continue;
+            }
+            match file.role {
+                Role::Data => self.resource(file, &line, &mut counts, &mut types)?,
+                Role::Outcomes => {
+                    counts.outcomes += 1;
+                    self.asides.outcomes.add(line.bytes())?;
+                }
+                Role::Deletions => {
+                    counts.deletions += 1;
+                    self.asides.deletions.add(line.bytes())?;
+                }
+            }
+        }
+        types.share(begun.elapsed(), &mut self.by_type);
+        Ok(counts)
+    }
+
+    /// Takes a line into quarantine that is too long to be looked at.
+    pub(crate) fn long_line(&mut self, file: &PlannedFile, line: &LongLine) -> Result<LineCounts, LoadError> {
+        let which = RejectedLine { output_file: &file.name, line: line.line, offset: line.offset };
+        let reject = Reject { reason: Reason::TooLong, at: u32::try_from(self.max_line_bytes).unwrap_or(u32::MAX) };
+        self.asides.quarantine.add_from(which, &line.path, line.length, reject)?;
+        let index = index_of(file.declared_type.as_deref().unwrap_or_default(), &mut self.by_type);
+        let summary = &mut self.by_type[index];
+        summary.lines += 1;
+        summary.rejected += 1;
+        summary.content_bytes += line.length;
+        Ok(LineCounts { lines: 1, rejected: 1, ..LineCounts::default() })
+    }
+
+    /// The table set, to be finished, and the figures by type.
+    pub(crate) fn into_parts(self) -> (TableSet, Vec<TableSummary>) {
+        (self.tables, self.by_type)
+    }
+
+    fn resource(
+        &mut self,
+        file: &PlannedFile,
+        line: &Line<'_>,
+        counts: &mut LineCounts,
+        types: &mut TypeBytes,
+    ) -> Result<(), LoadError> {
+        let declared = file.declared_type.as_deref();
+        let mut found = std::mem::take(&mut self.reader.name);
+        let named = match leading_resource_type(line) {
+            Some(name) => Ok(name),
+            None => self.reader.resource_type(line, &mut found).map(|()| found.as_str()),
+        };
+        let fate = match named {
+            Err(reject) => Fate::Rejected(reject),
+            Ok("Parameters") if file.organized && declared != Some("Parameters") => self.reader.header(line),
+            Ok("OperationOutcome") if declared.is_some_and(|declared| declared != "OperationOutcome") => {
+                Fate::Rejected(Reject { reason: Reason::OperationOutcome, at: 0 })
+            }
+            Ok(name) => self.reader.row(line, name, &file.name, &mut self.tables)?,
+        };
+        let known = !matches!(fate, Fate::Rejected(Reject { reason: Reason::UnknownResourceType, .. }));
+        let name = named.ok().filter(|_| known).or(declared).unwrap_or_default();
+        let index = types.add(name, line.bytes().len(), &mut self.by_type);
+        match fate {
+            Fate::Row => {
+                counts.resources += 1;
+                counts.other_type += u64::from(declared.is_some_and(|declared| declared != name));
+                self.by_type[index].rows += 1;
+                self.by_type[index].lines += 1;
+            }
+            Fate::Header => counts.headers += 1,
+            Fate::Rejected(reject) => {
+                counts.rejected += 1;
+                self.by_type[index].rejected += 1;
+                self.by_type[index].lines += 1;
+                let which = RejectedLine { output_file: &file.name, line: line.number(), offset: line.offset() };
+                self.asides.quarantine.add(which, line.bytes(), reject)?;
+            }
+        }
+        self.reader.name = found;
+        Ok(())
+    }
+}
+
+/// What becomes of a data file's line.
+enum Fate {
+    Row,
+    Header,
+    Rejected(Reject),
+}
+
+/// A JSON engine with its buffers.
+struct Reader {
+    engine: Engine,
+    max_depth: u32,
+    direct: Scratch,
+    tape: TapeScratch,
+    /// A type that had to be searched for.
+    name: String,
+}
+
+impl Reader {
+    /// Searches the line's type.
+    fn resource_type(&mut self, line: &Line<'_>, name: &mut String) -> Result<(), Reject> {
+        name.clear();
+        match self.engine {
+            Engine::Direct => {
+                name.push_str(resource_type(&mut DirectCursor::new(line, self.max_depth, &mut self.direct)?)?);
+            }
+            Engine::Tape => name.push_str(resource_type(&mut TapeCursor::new(line, self.max_depth, &mut self.tape)?)?),
+        }
+        Ok(())
+    }
+
+    /// A header is not data, but it has to be JSON: a broken line may be anything.
+    fn header(&mut self, line: &Line<'_>) -> Fate {
+        let checked = DirectCursor::new(line, self.max_depth, &mut self.direct).and_then(|mut cursor| {
+            cursor.raw()?;
+            cursor.finish()
+        });
+        checked.map_or_else(Fate::Rejected, |()| Fate::Header)
+    }
+
+    fn row(&mut self, line: &Line<'_>, name: &str, output_file: &str, tables: &mut TableSet) -> Result<Fate, LoadError> {
+        let Ok(json) = std::str::from_utf8(line.bytes()) else {
+            let checked = DirectCursor::new(line, self.max_depth, &mut self.direct).map(drop);
+            return Ok(Fate::Rejected(checked.err().unwrap_or(Reject { reason: Reason::InvalidUtf8, at: 0 })));
+        };
+        let origin = Origin { output_file, line: line.number(), json };
+        let appended = match self.engine {
+            Engine::Direct => match DirectCursor::new(line, self.max_depth, &mut self.direct) {
+                Ok(mut cursor) => tables.append(name, &mut cursor, origin),
+                Err(reject) => Err(reject.into()),
+            },
+            Engine::Tape => match TapeCursor::new(line, self.max_depth, &mut self.tape) {
+                Ok(mut cursor) => tables.append(name, &mut cursor, origin),
+                Err(reject) => Err(reject.into()),
+            },
+        };
+        match appended {
+            Ok(()) => Ok(Fate::Row),
+            Err(AppendError::Reject(reject)) => Ok(Fate::Rejected(reject)),
+            Err(AppendError::Write(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// The bytes of a chunk's lines by type, so that the time spent on it can be shared out.
+#[derive(Default)]
+struct TypeBytes {
+    /// Index into the worker's figures, and bytes.
+    bytes: Vec<(usize, u64)>,
+}
+
+impl TypeBytes {
+    /// Adds a line; the index of its type's figures. Lines of one type follow each other, so the last one is looked at first.
+    fn add(&mut self, name: &str, line_bytes: usize, by_type: &mut Vec<TableSummary>) -> usize {
+        let is_last = |&&mut (index, _): &&mut (usize, u64)| by_type[index].resource_type == name;
+        let line_bytes = line_bytes as u64;
+        let index = match self.bytes.last_mut().filter(is_last) {
+            Some((index, bytes)) => {
+                *bytes += line_bytes;
+                *index
+            }
+            None => {
+                let index = index_of(name, by_type);
+                self.bytes.push((index, line_bytes));
+                index
+            }
+        };
+        by_type[index].content_bytes += line_bytes;
+        index
+    }
+
+    fn share(self, elapsed: Duration, by_type: &mut [TableSummary]) {
+        let total: u64 = self.bytes.iter().map(|(_, bytes)| bytes).sum();
+        for (index, bytes) in self.bytes {
+            by_type[index].work_seconds += elapsed.as_secs_f64() * bytes as f64 / total.max(1) as f64;
+        }
+    }
+}
+
+fn index_of(name: &str, by_type: &mut Vec<TableSummary>) -> usize {
+    by_type.iter().position(|summary| summary.resource_type == name).unwrap_or_else(|| {
+        by_type.push(TableSummary { resource_type: name.to_owned(), ..TableSummary::default() });
+        by_type.len() - 1
+    })
+}

@@ -1,0 +1,54 @@
+//! The dependency rule, read off `cargo metadata`: who may know whom, so that a seam cannot be crossed by accident.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// What each crate may use of the others, besides in its own tests. The same table is in ARCHITECTURE.md, in words.
+const MAY_KNOW: [(&str, &[&str]); 7] = [
+    ("lakehaul-parse", &[]),
+    ("lakehaul-schema", &[]),
+    ("lakehaul-write", &["lakehaul-parse", "lakehaul-schema"]),
+    ("lakehaul-load", &["lakehaul-parse", "lakehaul-schema", "lakehaul-write"]),
+    // The table definitions that `lakehaul schema` prints are `schema`'s; all else comes through `load`.
+    ("lakehaul-cli", &["lakehaul-load", "lakehaul-schema"]),
+    ("lakehaul", &["lakehaul-cli"]),
+    // Each stage is measured by itself.
+    ("lakehaul-benches", &["lakehaul-parse", "lakehaul-schema", "lakehaul-write", "lakehaul-load"]),
+];
+
+/// Crates that the library crates must never pull in, and why.
+const NOT_BELOW_CLI: [(&str, &str); 3] = [
+    ("clap", "arguments are cli's"),
+    ("indicatif", "only cli prints"),
+    ("toml", "the config file is cli's"),
+];
+
+#[test]
+fn crates_know_only_whom_they_may() {
+    let metadata = MetadataCommand::new().no_deps().other_options(["--offline".to_owned()]).exec().expect("cargo metadata");
+    let members: BTreeSet<&str> = metadata.packages.iter().map(|p| p.name.as_str()).collect();
+    let allowed: BTreeMap<&str, &[&str]> = MAY_KNOW.into_iter().collect();
+    for package in &metadata.packages {
+        let name = package.name.as_str();
+        let may = allowed.get(name).unwrap_or_else(|| panic!("{name} is new: say in this test whom it may know"));
+        for dependency in package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development) {
+            let other = dependency.name.as_str();
+            assert!(!members.contains(other) || may.contains(&other), "{name} must not know {other}");
+            if !matches!(name, "lakehaul-cli" | "lakehaul") {
+                let banned = NOT_BELOW_CLI.iter().find(|(banned, _)| *banned == other);
+                assert!(banned.is_none(), "{name} uses {other}: {}", banned.map_or("", |(_, why)| why));
+            }
+        }
+    }
+}
+
+#[test]
+fn crates_without_unsafe_code_forbid_it() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for name in ["schema", "load", "cli"] {
+        let path = root.join("crates").join(name).join("src/lib.rs");
+        let text = std::fs::read_to_string(&path).expect("a crate has a lib.rs");
+        assert!(text.contains("#![forbid(unsafe_code)]"), "{} must forbid unsafe code", path.display());
+    }
+}
