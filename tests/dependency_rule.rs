@@ -18,15 +18,13 @@ const MAY_KNOW: [(&str, &[&str]); 7] = [
 ];
 
 /// Crates that the library crates must never pull in, and why.
-const NOT_BELOW_CLI: [(&str, &str); 3] = [
-    ("clap", "arguments are cli's"),
-    ("indicatif", "only cli prints"),
-    ("toml", "the config file is cli's"),
-];
+const NOT_BELOW_CLI: [(&str, &str); 3] =
+    [("clap", "arguments are cli's"), ("indicatif", "only cli prints"), ("toml", "the config file is cli's")];
 
 #[test]
 fn crates_know_only_whom_they_may() {
-    let metadata = MetadataCommand::new().no_deps().other_options(["--offline".to_owned()]).exec().expect("cargo metadata");
+    let metadata =
+        MetadataCommand::new().no_deps().other_options(["--offline".to_owned()]).exec().expect("cargo metadata");
     let members: BTreeSet<&str> = metadata.packages.iter().map(|p| p.name.as_str()).collect();
     let allowed: BTreeMap<&str, &[&str]> = MAY_KNOW.into_iter().collect();
     for package in &metadata.packages {

@@ -54,8 +54,11 @@ pub fn check(data: &[u8]) {
         let wanted = oracle(line.bytes());
         let hints = wanted.as_deref().unwrap_or_default();
         let direct = DirectCursor::new(&line, MAX_DEPTH, &mut scratch).and_then(|cursor| walk(cursor, hints));
-        let tape = TapeCursor::new(&line, MAX_DEPTH, &mut tape_scratch).and_then(|cursor| walk(cursor, hints));
         compare("direct", &line, &direct, &wanted);
+        if cfg!(miri) {
+            continue; // simd-json is not ours to check, and slow there
+        }
+        let tape = TapeCursor::new(&line, MAX_DEPTH, &mut tape_scratch).and_then(|cursor| walk(cursor, hints));
         compare("tape", &line, &tape, &wanted);
         if wanted.is_ok() {
             let direct = DirectCursor::new(&line, MAX_DEPTH, &mut scratch)

@@ -62,7 +62,9 @@ impl Reporter {
         let voice = match manner.form {
             Form::Json => Voice::Json,
             Form::Text if terminal && !manner.quiet && manner.level >= Level::Info => {
-                Voice::Terminal(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()))
+                let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+                bar.set_style(style(UNMEASURED));
+                Voice::Terminal(bar)
             }
             Form::Text => Voice::Lines,
         };
@@ -121,14 +123,10 @@ impl Reporter {
 
     fn begin(&self, watch: Watch) {
         if let Voice::Terminal(bar) = &self.voice {
-            let template = match watch.bytes {
-                Some(bytes) => {
-                    bar.set_length(bytes);
-                    "{bar:24} {wide_msg}"
-                }
-                None => "{spinner} {wide_msg}",
-            };
-            bar.set_style(ProgressStyle::with_template(template).expect("the template is fixed").progress_chars("━╸─"));
+            if let Some(bytes) = watch.bytes {
+                bar.set_length(bytes);
+                bar.set_style(style(MEASURED));
+            }
         }
         *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch);
     }
@@ -166,7 +164,12 @@ impl Observer for Reporter {
         match &self.voice {
             Voice::Json if level <= self.level => self.write_line(&json::event(&event)),
             Voice::Json => {}
-            // The moving line says what the milestones would.
+            // The moving line shows what a look at a lake is at, and says what milestones would.
+            Voice::Terminal(bar) if level == Level::Debug && self.level < Level::Debug => {
+                if self.pace().is_none() {
+                    bar.set_message(sentence(&event));
+                }
+            }
             Voice::Terminal(_) if level == Level::Info => {}
             Voice::Terminal(_) | Voice::Lines => self.line(level, &sentence(&event)),
         }
@@ -179,10 +182,21 @@ impl fmt::Debug for Reporter {
     }
 }
 
+/// The progress line when there is an end to measure by, and when there is none.
+const MEASURED: &str = "{bar:24} {wide_msg}";
+const UNMEASURED: &str = "{spinner} {wide_msg}";
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates are fixed").progress_chars("━╸─")
+}
+
 fn level(event: &Event<'_>) -> Level {
     match event {
         Event::Warning(_) => Level::Warn,
-        Event::FileStarted { .. } | Event::FileFinished { .. } => Level::Debug,
+        Event::FileStarted { .. }
+        | Event::FileFinished { .. }
+        | Event::PartVerified { .. }
+        | Event::FileCompared { .. } => Level::Debug,
         // Milestones, and whatever is newer than this match.
         _ => Level::Info,
     }
@@ -203,6 +217,8 @@ fn sentence(event: &Event<'_>) -> String {
             figures::count(file.resources),
             figures::count(file.rejected)
         ),
+        Event::PartVerified { path, bytes } => format!("{path}: verified ({})", figures::bytes(*bytes)),
+        Event::FileCompared { output_file } => format!("{output_file}: compared"),
         Event::Publishing { parts, rows, bytes } => {
             format!("publishing {} rows in {} ({})", figures::count(*rows), files(*parts), figures::bytes(*bytes))
         }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 /// Tells the time.
 pub trait Clock: Sync {
+    /// Now.
     fn now(&self) -> Timestamp;
 }
 

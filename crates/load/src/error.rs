@@ -11,21 +11,53 @@ pub enum LoadError {
     /// The request cannot be carried out as it is; nothing has been touched.
     #[error("{0}")]
     Usage(String),
+    /// No file, or a folder without any.
     #[error("there is nothing to load: {0}")]
     NothingToLoad(String),
+    /// Another process writes it.
     #[error("another run holds the lake {lake}")]
-    LakeHeld { lake: String },
+    LakeHeld {
+        /// As it was named.
+        lake: String,
+    },
+    /// What is fixed since the lake was made is asked for otherwise.
     #[error(
         "the lake was made with {what}{has} and {what}{asked} was asked for; leave the option out or load into another lake"
     )]
-    SettingFixed { what: &'static str, has: String, asked: String },
+    SettingFixed {
+        /// Which setting; ends with a blank, if there is anything.
+        what: &'static str,
+        /// The lake's.
+        has: String,
+        /// The request's.
+        asked: String,
+    },
     /// The lake's tables are as they were.
     #[error("cannot {action} {path} in the lake: {source}")]
-    Destination { action: &'static str, path: String, source: io::Error },
+    Destination {
+        /// What was tried, such as `write`.
+        action: &'static str,
+        /// Relative to the lake.
+        path: String,
+        /// The store's reason.
+        source: io::Error,
+    },
+    /// A file of the lake cannot be read.
     #[error("cannot read {path} in the lake: {source}")]
-    LakeUnreadable { path: String, source: io::Error },
+    LakeUnreadable {
+        /// Relative to the lake.
+        path: String,
+        /// The store's reason.
+        source: io::Error,
+    },
+    /// A file of the lake is not what it should be.
     #[error("{path} in the lake is damaged: {why}")]
-    LakeDamaged { path: String, why: String },
+    LakeDamaged {
+        /// Relative to the lake.
+        path: String,
+        /// A clause.
+        why: String,
+    },
     /// Nothing was published.
     #[error("the run's counts do not add up: {0}; this is a fault of the program, please report it")]
     Unbalanced(String),
@@ -51,6 +83,7 @@ pub enum ErrorKind {
 }
 
 impl LoadError {
+    /// What it means for the one who calls.
     pub fn kind(&self) -> ErrorKind {
         match self {
             LoadError::Usage(_) | LoadError::NothingToLoad(_) | LoadError::SettingFixed { .. } => ErrorKind::Usage,

@@ -8,6 +8,7 @@ use crate::OutputFile;
 
 /// Listens to a load. Called from several threads; should return soon.
 pub trait Observer: Sync {
+    /// Something has happened.
     fn event(&self, event: Event<'_>);
 }
 
@@ -25,17 +26,49 @@ impl Observer for Silent {
 pub enum Event<'a> {
     /// What will be read is known; work starts. `bytes` is the sum of the inputs' sizes as they lie on disk
     /// (compressed, if they are), `None` if one of them has no size (stdin).
-    Planned { run: &'a str, files: usize, bytes: Option<u64>, progress: &'a Arc<Progress> },
+    Planned {
+        /// The run's name.
+        run: &'a str,
+        /// How many will be read.
+        files: usize,
+        /// Their sizes together.
+        bytes: Option<u64>,
+        /// Counters to be looked at from now on.
+        progress: &'a Arc<Progress>,
+    },
     /// An output file's first bytes are asked for.
-    FileStarted { output_file: &'a str, bytes: Option<u64> },
+    FileStarted {
+        /// The file's name.
+        output_file: &'a str,
+        /// Its size.
+        bytes: Option<u64>,
+    },
     /// An output file has been read to its end (or as far as it goes) and its last line is in a row group or rejected.
-    FileFinished { file: &'a OutputFile },
+    FileFinished {
+        /// Its account.
+        file: &'a OutputFile,
+    },
     /// All files are read; `parts` are about to become visible.
-    Publishing { parts: usize, rows: u64, bytes: u64 },
+    Publishing {
+        /// Parquet files.
+        parts: usize,
+        /// Their rows together.
+        rows: u64,
+        /// Their lengths together.
+        bytes: u64,
+    },
     /// [`verify`](crate::verify) has found a part to be what the ledger says.
-    PartVerified { path: &'a str, bytes: u64 },
+    PartVerified {
+        /// Relative to the lake.
+        path: &'a str,
+        /// Its length.
+        bytes: u64,
+    },
     /// [`roundtrip`](crate::roundtrip) has read a file of the source.
-    FileCompared { output_file: &'a str },
+    FileCompared {
+        /// The file's name.
+        output_file: &'a str,
+    },
     /// Something that a person should know; the load goes on.
     Warning(Warning),
 }
@@ -47,10 +80,13 @@ pub struct Progress {
     pub bytes_read: AtomicU64,
     /// The same, decompressed, as far as lines have been taken from them.
     pub content_bytes: AtomicU64,
+    /// Lines that have been sorted.
     pub lines: AtomicU64,
     /// Lines that have become rows.
     pub rows: AtomicU64,
+    /// Lines that are in quarantine.
     pub rejected: AtomicU64,
+    /// Files whose lines are all accounted for.
     pub files_finished: AtomicU64,
 }
 
@@ -59,19 +95,52 @@ pub struct Progress {
 #[non_exhaustive]
 pub enum Warning {
     /// Lines of another type than their file was declared as.
-    OtherType { output_file: String, declared_type: String, lines: u64 },
+    OtherType {
+        /// The file's name.
+        output_file: String,
+        /// By the manifest or the name.
+        declared_type: String,
+        /// How many.
+        lines: u64,
+    },
     /// More resources came than the manifest counts.
-    MoreThanDeclared { output_file: String, declared: u64, resources: u64 },
+    MoreThanDeclared {
+        /// The file's name.
+        output_file: String,
+        /// By the manifest.
+        declared: u64,
+        /// That came.
+        resources: u64,
+    },
     /// A manifest names a file twice, or two inputs name the same file; it is loaded once.
-    NamedTwice { output_file: String },
+    NamedTwice {
+        /// The file's name.
+        output_file: String,
+    },
     /// Values went to `__extra` since their path lies beyond the table's caps.
-    BeyondCaps { resource_type: String, values: u64 },
+    BeyondCaps {
+        /// The table's type.
+        resource_type: String,
+        /// How many.
+        values: u64,
+    },
     /// A run of another command has not finished; its staged files stay where they are.
-    Unfinished { run: String, source: String },
+    Unfinished {
+        /// Its name.
+        run: String,
+        /// What it was to load.
+        source: String,
+    },
     /// A run of the same plan had not finished; its work starts over.
-    StartedOver { run: String },
+    StartedOver {
+        /// Its name.
+        run: String,
+    },
     /// A run had died while it was being published; the rest of it has been published now.
-    PublishedLate { run: String },
+    PublishedLate {
+        /// Its name.
+        run: String,
+    },
 }
 
 impl fmt::Display for Warning {

@@ -6,9 +6,8 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use lakehaul_parse::{Chunk, Framed, Framer, LongLinePiece};
 use lakehaul_write::store::{Store, StoreWrite};
@@ -203,7 +202,8 @@ impl Aside {
 /// Lets one large line into memory at a time.
 #[derive(Debug, Default)]
 pub(crate) struct LargeLineGate {
-    taken: AtomicBool,
+    taken: Mutex<bool>,
+    left: Condvar,
 }
 
 /// The right to hold a large line.
@@ -215,14 +215,24 @@ pub(crate) struct LargeLinePass {
 impl LargeLineGate {
     /// None while another line is in memory.
     fn enter(gate: &Arc<LargeLineGate>) -> Option<LargeLinePass> {
-        let free = gate.taken.compare_exchange(false, true, AcqRel, Acquire).is_ok();
-        free.then(|| LargeLinePass { gate: Arc::clone(gate) })
+        let was_taken = std::mem::replace(&mut *gate.taken(), true);
+        (!was_taken).then(|| LargeLinePass { gate: Arc::clone(gate) })
+    }
+
+    /// Waits until a line has left, but no longer than `at_most`.
+    pub(crate) fn wait(&self, at_most: Duration) {
+        drop(self.left.wait_timeout(self.taken(), at_most));
+    }
+
+    fn taken(&self) -> MutexGuard<'_, bool> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for LargeLinePass {
     fn drop(&mut self) {
-        self.gate.taken.store(false, Release);
+        *self.gate.taken() = false;
+        self.gate.left.notify_all();
     }
 }
 

@@ -23,8 +23,11 @@ const LAKE_SCHEMA: u32 = 1;
 /// What is fixed when a lake is made: `_lake/lake.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LakeSettings {
+    /// Helper columns.
     pub annotations: Annotations,
+    /// Names of the tables' folders.
     pub layout: Layout,
+    /// A `__json` column with each line's text.
     pub keep_json: bool,
 }
 
@@ -86,10 +89,10 @@ impl Lake {
         let Some(has) = self.settings else { return Ok(asked) };
         let fixed = |what, has: String, asked: String| Err(LoadError::SettingFixed { what, has, asked });
         if options.annotations.is_some_and(|asked| asked != has.annotations) {
-            return fixed("the annotations", has.annotations.to_string(), asked.annotations.to_string());
+            return fixed("the annotations ", has.annotations.to_string(), asked.annotations.to_string());
         }
         if options.layout.is_some_and(|asked| asked != has.layout) {
-            return fixed("the layout", has.layout.name().to_owned(), asked.layout.name().to_owned());
+            return fixed("the layout ", has.layout.name().to_owned(), asked.layout.name().to_owned());
         }
         if options.keep_json.is_some_and(|asked| asked != has.keep_json) {
             let column = |kept| if kept { "a __json column" } else { "no __json column" }.to_owned();

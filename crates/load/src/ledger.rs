@@ -21,27 +21,38 @@ pub enum RunStatus {
 /// The ledger of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
+    /// Its name; begins with the time at which it was first planned.
     pub run: String,
+    /// The gravest of the problems.
     pub status: RunStatus,
     /// What was loaded, as it was named.
     pub source: String,
     /// The manifest's, if there was one.
     pub transaction_time: Option<String>,
+    /// RFC 3339, when it was first planned.
     pub started: String,
+    /// RFC 3339, when it was ready to be published.
     pub finished: String,
     /// Identifies the plan: the same inputs and row-affecting options have the same.
     pub plan: String,
+    /// In the order of the inputs.
     pub output_files: Vec<OutputFile>,
+    /// Sorted by type.
     pub tables: Vec<TableRecord>,
+    /// Sums of the above.
     pub totals: Totals,
+    /// All that keeps the run from being complete.
     pub problems: Vec<Problem>,
 }
 
 /// One file's account. lines = resources + rejected + blank + outcomes + headers + deletions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputFile {
+    /// Unique in the run; what `__output_file` and the quarantine call it.
     pub name: String,
+    /// As the manifest has it.
     pub url: Option<String>,
+    /// By the manifest, else by the file's name.
     pub declared_type: Option<String>,
     /// As it came.
     pub bytes: u64,
@@ -49,24 +60,35 @@ pub struct OutputFile {
     pub content_bytes: u64,
     /// Of the bytes as they came.
     pub blake3: String,
+    /// All lines.
     pub lines: u64,
+    /// Lines that became rows.
     pub resources: u64,
+    /// Lines of white space.
     pub blank: u64,
+    /// Lines in quarantine.
     pub rejected: u64,
+    /// Lines of a manifest's `error` and `outcome` files.
     pub outcomes: u64,
+    /// Parameters lines of organized output.
     pub headers: u64,
+    /// Lines of a manifest's `deleted` files.
     pub deletions: u64,
     /// Resources of another type than the declared one; counted among the resources.
     pub other_type: u64,
+    /// How many resources the manifest counts.
     pub declared_count: Option<u64>,
 }
 
 /// One table's parts of this run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRecord {
+    /// The table's type.
     #[serde(rename = "type")]
     pub resource_type: String,
+    /// Of all parts.
     pub rows: u64,
+    /// The parts.
     pub files: Vec<PartRecord>,
 }
 
@@ -75,28 +97,46 @@ pub struct TableRecord {
 pub struct PartRecord {
     /// Relative to the lake.
     pub path: String,
+    /// Its rows.
     pub rows: u64,
+    /// Its length.
     pub bytes: u64,
+    /// The hash of its bytes, in hex.
     pub blake3: String,
 }
 
 /// Sums over the output files, and over the tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
+    /// Output files.
     pub files: u64,
+    /// Of the files as they came.
     pub bytes: u64,
+    /// Of the files, decompressed.
     pub content_bytes: u64,
+    /// As in [`OutputFile`], and so are the next seven.
     pub lines: u64,
+    /// Lines that became rows.
     pub resources: u64,
+    /// Lines of white space.
     pub blank: u64,
+    /// Lines in quarantine.
     pub rejected: u64,
+    /// Lines of `error` and `outcome` files.
     pub outcomes: u64,
+    /// Headers of organized output.
     pub headers: u64,
+    /// Lines of `deleted` files.
     pub deletions: u64,
+    /// Resources of another type than declared.
     pub other_type: u64,
+    /// Tables that got rows.
     pub tables: u64,
+    /// Of all tables; as many as there are resources.
     pub rows: u64,
+    /// Parquet files.
     pub parts: u64,
+    /// Their lengths together.
     pub part_bytes: u64,
 }
 

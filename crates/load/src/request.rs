@@ -12,6 +12,7 @@ pub struct LoadRequest {
     pub inputs: Vec<Input>,
     /// The lake's folder.
     pub lake: String,
+    /// How it goes.
     pub options: LoadOptions,
 }
 
@@ -107,7 +108,9 @@ impl Layout {
 /// Which JSON engine is behind the cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Engine {
+    /// One pass over the text.
     #[default]
     Direct,
+    /// simd-json.
     Tape,
 }

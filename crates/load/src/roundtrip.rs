@@ -34,12 +34,15 @@ const EXAMPLES: usize = 20;
 /// The outcome of [`roundtrip`]: good if `differences` is zero.
 #[derive(Debug, Clone, Default)]
 pub struct RoundtripReport {
+    /// Files of the source.
     pub files: usize,
+    /// Lines of the source.
     pub lines: u64,
     /// Source lines that were compared with a row.
     pub resources: u64,
     /// Source lines that the ledger says are in quarantine.
     pub rejected: u64,
+    /// Lines whose row is not there or another resource, and files that no run has loaded.
     pub differences: u64,
     /// The first of them.
     pub examples: Vec<Difference>,
@@ -48,6 +51,7 @@ pub struct RoundtripReport {
 /// A source line whose row is not the same resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
+    /// The file's name.
     pub output_file: String,
     /// From 1; 0 if it is about the whole file.
     pub line: u64,

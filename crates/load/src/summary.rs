@@ -9,7 +9,9 @@ use crate::{OutputFile, RunStatus, Totals, Warning};
 /// The end of a load whose rows are in the lake. It may have problems; an error it is not.
 #[derive(Debug, Clone)]
 pub struct LoadSummary {
+    /// Its name.
     pub run: String,
+    /// The gravest of the problems.
     pub status: RunStatus,
     /// This plan was loaded before, as `run`; nothing was read or written. The figures are that run's.
     pub already_complete: bool,
@@ -17,6 +19,7 @@ pub struct LoadSummary {
     pub tables: Vec<TableSummary>,
     /// In the order of the inputs.
     pub files: Vec<OutputFile>,
+    /// Sums over files and tables.
     pub totals: Totals,
     /// From the first step to the last. Zero if `already_complete`.
     pub seconds: f64,
@@ -33,12 +36,15 @@ pub struct TableSummary {
     pub resource_type: String,
     /// Rows and rejects.
     pub lines: u64,
+    /// Lines that became rows.
     pub rows: u64,
+    /// Lines in quarantine.
     pub rejected: u64,
     /// The lines' bytes.
     pub content_bytes: u64,
     /// The parts' bytes.
     pub bytes: u64,
+    /// Parts.
     pub files: usize,
     /// Time that workers spent on this type's lines, summed over the workers.
     pub work_seconds: f64,
@@ -50,13 +56,31 @@ pub struct TableSummary {
 #[non_exhaustive]
 pub enum Problem {
     /// Lines are in quarantine (exit code 7).
-    Rejected { lines: u64 },
+    Rejected {
+        /// How many.
+        lines: u64,
+    },
     /// A file has fewer resources than its manifest promises (exit code 6).
-    FewerThanDeclared { output_file: String, declared: u64, resources: u64 },
+    FewerThanDeclared {
+        /// The file's name.
+        output_file: String,
+        /// By the manifest.
+        declared: u64,
+        /// Lines that came and are not in quarantine.
+        resources: u64,
+    },
     /// The manifest lists `error` or `outcome` files with lines in them: the server says that something is missing (6).
-    Outcomes { lines: u64 },
+    Outcomes {
+        /// How many.
+        lines: u64,
+    },
     /// A file could not be read to its end; what came before is loaded (exit code 11).
-    Unreadable { output_file: String, why: String },
+    Unreadable {
+        /// The file's name.
+        output_file: String,
+        /// A clause.
+        why: String,
+    },
 }
 
 impl fmt::Display for Problem {

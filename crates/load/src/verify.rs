@@ -18,11 +18,17 @@ const READ_BYTES: usize = 1 << 20;
 /// The outcome of [`verify`]: good if there are no findings.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyReport {
+    /// Run records.
     pub runs: usize,
+    /// Tables that have parts.
     pub tables: usize,
+    /// Parquet files that the ledger names.
     pub parts: usize,
+    /// Rows in them, by the ledger.
     pub rows: u64,
+    /// Their lengths, by the ledger.
     pub bytes: u64,
+    /// Sorted by path.
     pub findings: Vec<VerifyFinding>,
 }
 

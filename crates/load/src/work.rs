@@ -24,7 +24,7 @@ use crate::schedule::{Reading, Schedule};
 use crate::staged_lines::{Quarantine, StagedLines};
 use crate::{Event, LoadError, Observer, OutputFile, Problem, Progress, TableSummary};
 
-/// How long a worker rests that finds nothing to read.
+/// How long a worker rests that finds nothing to read, unless a large line leaves before.
 const REST: Duration = Duration::from_millis(1);
 
 /// A run whose parts are durable and staged.
@@ -190,7 +190,7 @@ impl Shared<'_> {
                     self.account(self.schedule.reading(at), counts, line.length);
                 }
                 Some(Pulled::Later) => {
-                    std::thread::sleep(REST);
+                    self.gate.wait(REST);
                     current = self.schedule.another(at).or(current);
                 }
                 Some(Pulled::End(end)) => self.end(at, end),

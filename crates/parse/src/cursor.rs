@@ -53,8 +53,6 @@ pub enum Member<'c, 't> {
 #[derive(Debug, Clone)]
 pub struct MemberGuess {
     pub(crate) text: [u8; MemberGuess::CAPACITY],
-    /// One bit for each byte of the text, the first one lowest.
-    pub(crate) bits: u64,
     pub(crate) len: u8,
 }
 
@@ -63,7 +61,7 @@ impl MemberGuess {
     pub const CAPACITY: usize = 48;
 
     /// A guess that never matches, because no UTF-8 has its byte: for names that need escapes or are too long.
-    pub const NEVER: MemberGuess = MemberGuess { text: [0xFF; Self::CAPACITY], bits: 1, len: 1 };
+    pub const NEVER: MemberGuess = MemberGuess { text: [0xFF; Self::CAPACITY], len: 1 };
 
     /// The guess for `name`.
     pub fn new(name: &str) -> Self {
@@ -77,7 +75,7 @@ impl MemberGuess {
         text[1..=name.len()].copy_from_slice(name.as_bytes());
         text[len - 2] = b'"';
         text[len - 1] = b':';
-        MemberGuess { text, bits: (1 << len) - 1, len: len as u8 }
+        MemberGuess { text, len: len as u8 }
     }
 
     /// The name that is guessed; `None` if the guess never matches.

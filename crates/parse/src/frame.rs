@@ -144,7 +144,8 @@ impl Framer {
         self.finished = false;
     }
 
-    /// Where to read bytes into: `at_least` so many, and all that is free. Say with [`filled`](Self::filled) how many came.
+    /// Where to read bytes into: `at_least` so many, and what else a chunk has room for. Say with [`filled`](Self::filled)
+    /// how many came.
     pub fn space(&mut self, at_least: usize) -> &mut [u8] {
         let at_least = at_least.max(1);
         if self.buffer.is_empty() {
@@ -153,8 +154,10 @@ impl Framer {
         if self.buffer.len() < self.filled + at_least + PADDING {
             self.make_room(at_least);
         }
-        let end = self.buffer.len() - PADDING;
-        &mut self.buffer[self.filled..end]
+        let room = self.buffer.len() - PADDING - self.filled;
+        // A buffer that a long line has grown is not to be filled with short ones.
+        let wanted = self.chunk_bytes.saturating_sub(self.filled - self.start).max(at_least);
+        &mut self.buffer[self.filled..][..room.min(wanted)]
     }
 
     #[cold]
@@ -163,9 +166,15 @@ impl Framer {
         self.filled -= self.start;
         self.searched -= self.start;
         self.start = 0;
-        // Doubled, so that a line that is growing is not copied for every read.
-        let doubled = (2 * self.filled).min(self.max_line_bytes + self.chunk_bytes);
-        let wanted = (self.filled + at_least).max(self.chunk_bytes).max(doubled) + PADDING;
+        // Doubled, so that a line that is growing is not copied for every read; in one step to the longest line there may
+        // be once that is near, so that old and new buffer together stay near it too.
+        let most = self.max_line_bytes + self.chunk_bytes;
+        let grown = match self.filled {
+            filled if filled < self.chunk_bytes => 0,
+            filled if filled > most / 8 => most,
+            filled => 2 * filled,
+        };
+        let wanted = (self.filled + at_least).max(self.chunk_bytes).max(grown) + PADDING;
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }

@@ -37,7 +37,7 @@ fn table(runs: &[RunRecord]) -> String {
         table.row([
             run.run.clone(),
             status(run.status).to_owned(),
-            run.finished.clone(),
+            to_seconds(&run.finished),
             run.source.clone(),
             figures::count(totals.files),
             figures::count(totals.rows),
@@ -47,6 +47,14 @@ fn table(runs: &[RunRecord]) -> String {
         ]);
     }
     table.render(Sums::None)
+}
+
+/// `2026-11-22T08:42:01.993623458Z` without what follows the seconds.
+fn to_seconds(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.to_owned(),
+    }
 }
 
 fn status(status: RunStatus) -> &'static str {
@@ -72,7 +80,7 @@ mod tests {
             source: "export/manifest.json".into(),
             transaction_time: None,
             started: "2026-11-22T07:41:57Z".into(),
-            finished: "2026-11-22T07:41:58Z".into(),
+            finished: "2026-11-22T07:41:58.123456789Z".into(),
             plan: "0a".into(),
             output_files: vec![],
             tables: vec![],

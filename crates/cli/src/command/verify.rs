@@ -72,9 +72,10 @@ fn ledger_text(report: &VerifyReport, lake: &str) -> String {
 }
 
 fn ledger_object(report: &VerifyReport) -> String {
+    let findings: Vec<_> = report.findings.iter().map(|f| json!({"path": f.path, "what": f.what})).collect();
     let object = json!({
-        "good": report.findings.is_empty(), "runs": report.runs, "tables": report.tables, "parts": report.parts,
-        "rows": report.rows, "bytes": report.bytes, "findings": report.findings,
+        "good": findings.is_empty(), "runs": report.runs, "tables": report.tables, "parts": report.parts,
+        "rows": report.rows, "bytes": report.bytes, "findings": findings,
     });
     format!("{object}\n")
 }

@@ -17,6 +17,8 @@ pub fn event(event: &Event<'_>) -> String {
             json!({"event": "file_started", "name": output_file, "bytes": bytes})
         }
         Event::FileFinished { file } => tagged("file_finished", json!(file)),
+        Event::PartVerified { path, bytes } => json!({"event": "part_verified", "path": path, "bytes": bytes}),
+        Event::FileCompared { output_file } => json!({"event": "file_compared", "name": output_file}),
         Event::Publishing { parts, rows, bytes } => {
             json!({"event": "publishing", "parts": parts, "rows": rows, "bytes": bytes})
         }

@@ -23,7 +23,7 @@ pub struct Closing<'a> {
 /// Table, verdict and what to try next.
 pub fn render(summary: &LoadSummary, closing: &Closing<'_>) -> String {
     let mut text = String::new();
-    if !summary.tables.is_empty() {
+    if !summary.tables.is_empty() && !summary.already_complete {
         text.push_str(&table(summary));
         text.push('\n');
     }

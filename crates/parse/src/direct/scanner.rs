@@ -245,11 +245,12 @@ unsafe fn stands_at(guess: &MemberGuess, at: *const u8) -> bool {
             let there = _mm_loadu_si128(guess.text.as_ptr().add(i).cast());
             _mm_movemask_epi8(_mm_cmpeq_epi8(here, there)) as u32
         };
+        // One bit for each byte of the guess.
+        let wanted = (1u64 << guess.len) - 1;
         // Nearly all of FHIR's names fit into 32 bytes with their quotes and colon.
+        let (wanted, beyond) = (wanted as u32, (wanted >> 32) as u32);
         let start = equal(0) | equal(16) << 16;
-        let wanted = guess.bits as u32;
-        start & wanted == wanted
-            && (guess.len <= 32 || equal(32) & (guess.bits >> 32) as u32 == (guess.bits >> 32) as u32)
+        start & wanted == wanted && (beyond == 0 || equal(32) & beyond == beyond)
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     {

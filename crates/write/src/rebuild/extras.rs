@@ -63,7 +63,7 @@ impl<'b> Extras<'b> {
     /// The place one reference token (as it stands in a pointer) further; `None` if no entry goes there.
     pub(super) fn step(&self, place: &Place, token: &str) -> Option<Place> {
         let entries = &self.entries[place.entries.clone()];
-        let compare = |entry: &Entry| match next_token(entry.pointer, place.pointer_bytes) {
+        let compare = |entry: &Entry<'_>| match next_token(entry.pointer, place.pointer_bytes) {
             Some(next) => next.cmp(token),
             None => Ordering::Less,
         };

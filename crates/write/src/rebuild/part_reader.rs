@@ -30,6 +30,7 @@ const BATCH_ROWS: u64 = 4096;
 const ROW_BUFFER_BYTES: usize = 4 << 20;
 
 /// An open part of a table.
+#[derive(Debug)]
 pub struct PartReader {
     path: String,
     file: StoreChunks,
@@ -110,7 +111,7 @@ impl PartReader {
                 .build()
                 .map_err(|source| self.parquet_error(source))?;
             let shape = resource_shape(ElementTable::r4(), self.resource_type, &batches.schema())
-                .map_err(|fault| self.fault_error(fault))?;
+                .map_err(|fault| self.fault_error(&fault))?;
             for batch in batches {
                 let batch = batch.map_err(|source| self.parquet_error(ParquetError::from(source)))?;
                 self.for_each_row_of(&batch, &shape, first_row, &mut json, each)?;
@@ -128,13 +129,13 @@ impl PartReader {
         json: &mut Vec<u8>,
         each: &mut dyn FnMut(Row<'_>) -> Result<(), WriteError>,
     ) -> Result<(), WriteError> {
-        let rows = Rows::bind(shape, batch).map_err(|fault| self.fault_error(fault))?;
+        let rows = Rows::bind(shape, batch).map_err(|fault| self.fault_error(&fault))?;
         let mut extras = Extras::default();
         for at in 0..batch.num_rows() {
             let row = first_row + at as u64;
             json.clear();
             json.shrink_to(ROW_BUFFER_BYTES);
-            push_row(&rows, at, row, &mut extras, json).map_err(|fault| self.fault_error(fault))?;
+            push_row(&rows, at, row, &mut extras, json).map_err(|fault| self.fault_error(&fault))?;
             each(Row {
                 run: rows.run.value(at),
                 output_file: rows.output_file.value(at),
@@ -149,7 +150,7 @@ impl PartReader {
         read_error(&self.path, source)
     }
 
-    fn fault_error(&self, fault: Fault) -> WriteError {
+    fn fault_error(&self, fault: &Fault) -> WriteError {
         WriteError::NotALakeFile { path: self.path.clone(), why: fault.to_string() }
     }
 }

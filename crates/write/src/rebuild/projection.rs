@@ -5,7 +5,9 @@
 //! without a value is read only where it alone shows that its group or list is there.
 
 use parquet::arrow::ProjectionMask;
+use parquet::basic::Repetition;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+use parquet::file::statistics::Statistics;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use super::values::{EXTRA, LINE, OUTPUT_FILE, RUN};
@@ -68,7 +70,7 @@ impl Leaves<'_> {
 
 fn is_repeated(field: &Type) -> bool {
     let info = field.get_basic_info();
-    info.has_repetition() && info.repetition() == parquet::basic::Repetition::REPEATED
+    info.has_repetition() && info.repetition() == Repetition::REPEATED
 }
 
 /// The deepest definition level that occurs in the chunk, or a level above it where the footer does not say exactly.
@@ -81,7 +83,7 @@ fn deepest_level(chunk: &ColumnChunkMetaData) -> i16 {
             return i16::try_from(deepest).unwrap_or(max);
         }
     }
-    let nulls = chunk.statistics().and_then(|statistics| statistics.null_count_opt());
+    let nulls = chunk.statistics().and_then(Statistics::null_count_opt);
     let all_null = nulls.is_some_and(|nulls| i64::try_from(nulls) == Ok(chunk.num_values()));
     if all_null { max - 1 } else { max }
 }

@@ -103,8 +103,7 @@ fn rebuilt(resource_type: &str, columns: Vec<Column>) -> Result<Vec<String>, Str
         assert_eq!((row.run, row.output_file, row.line), ("run-1", "a.ndjson", rows.len() as u64));
         Ok(())
     });
-    read.map_err(|error| error.to_string())?;
-    Ok(rows)
+    read.map(|()| rows).map_err(|error| error.to_string())
 }
 
 #[track_caller]

@@ -1,0 +1,147 @@
+//! Looking at a lake: verify finds what is damaged, roundtrip what differs.
+
+use std::fs;
+
+use lakehaul_load::{Difference, ErrorKind, Input, LoadOptions, RoundtripReport, Silent, roundtrip, verify};
+
+use crate::scene::{Scene, claim, ndjson, patient};
+
+fn loaded() -> Scene {
+    let mut patients = ndjson((0..3000).map(patient));
+    patients.extend(b"not json\n");
+    let scene = Scene::new(&[("Patient.ndjson", &patients), ("Claim.ndjson", &ndjson((0..50).map(claim)))]);
+    scene.load();
+    scene
+}
+
+fn compare(scene: &Scene, names: &[&str]) -> RoundtripReport {
+    let inputs: Vec<_> = names.iter().map(|name| Input::Path(scene.path("in").join(name))).collect();
+    roundtrip(&scene.lake(), &inputs, &LoadOptions::default(), &Silent).unwrap()
+}
+
+#[test]
+fn a_source_is_its_rows() {
+    let scene = loaded();
+    let report = compare(&scene, &[""]);
+    assert_eq!((report.differences, &report.examples[..]), (0, [].as_slice()));
+    assert_eq!((report.files, report.lines, report.resources, report.rejected), (2, 3051, 3050, 1));
+}
+
+#[test]
+fn legal_oddities_come_back() {
+    let lines = [
+        r#"{"resourceType":"Patient","id":"1","_birthDate":{"extension":[{"url":"u","valueDecimal":1.50}]}}"#,
+        r#"{"resourceType":"Patient","multipleBirthInteger":1e3,"active":"yes","unknown":{"a":[1,{"b":null}]}}"#,
+        r#"{"resourceType":"Patient","name":[{"given":["a",null],"_given":[null,{"id":"x"}]}],"gender":null}"#,
+        r#"{"resourceType":"Observation","valueQuantity":{"value":0.10000000000000000000000000000000000000001}}"#,
+        r#"{"resourceType":"Patient","id":"\ud800","contained":[{"resourceType":"X","a":1,"a":2}],"name":[],"photo":{}}"#,
+        r#"{"id":"type last","active":true,"resourceType":"Patient"}"#,
+        r#"{ "resourceType" : "Patient" , "id" : "A\u0042\/\n\u0000" }"#,
+    ];
+    let scene = Scene::new(&[("odd.ndjson", &ndjson(lines.map(str::to_owned)))]);
+    let summary = scene.load();
+    assert_eq!(summary.totals.rejected, 0);
+    let report = compare(&scene, &[""]);
+    assert_eq!((report.resources, &report.examples[..]), (7, [].as_slice()));
+}
+
+#[test]
+fn a_changed_source_is_not_what_was_loaded() {
+    let scene = loaded();
+    scene.write("Claim.ndjson", &ndjson((0..49).map(claim)));
+    let report = compare(&scene, &[""]);
+    let what = "no run of the lake has loaded this file as it is now".to_owned();
+    assert_eq!(report.examples, [Difference { output_file: "Claim.ndjson".into(), line: 0, what }]);
+    assert_eq!((report.differences, report.resources), (1, 3000));
+}
+
+/// The ledger is made to say that another source was loaded, so that its lines are compared.
+#[test]
+fn every_difference_is_counted_and_named() {
+    let scene = loaded();
+    let mut lines: Vec<String> = (0..3000).map(patient).collect();
+    lines[4] = lines[4].replace("true", "false");
+    lines[2500] = lines[2500].replace(r#""id":"p2500""#, r#""id":"p2500","name":[{"family":"x"}]"#);
+    lines.swap(7, 8);
+    lines.push("not json".to_owned());
+    lines.push(patient(3000));
+    let text = ndjson(lines);
+    let old = blake3::hash(&fs::read(scene.path("in/Patient.ndjson")).unwrap()).to_hex().to_string();
+    scene.write("Patient.ndjson", &text);
+    let record = scene.path("lake/_lake/runs").join(format!("{}.json", scene.records()[0].run));
+    let ledger = fs::read_to_string(&record).unwrap();
+    fs::write(&record, ledger.replace(&old, blake3::hash(&text).to_hex().as_str())).unwrap();
+
+    let report = compare(&scene, &[""]);
+    let told: Vec<_> = report.examples.iter().map(|difference| (difference.line, difference.what.as_str())).collect();
+    let expected = [
+        (5, "its row differs in Patient.active"),
+        (8, "its row differs in Patient.birthDate"),
+        (9, "its row differs in Patient.birthDate"),
+        (2501, "its row differs in Patient.name"),
+        (3002, "it has no row"),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(report.differences, 5);
+}
+
+#[test]
+fn damage_is_found() {
+    type Damage = fn(&Scene, &str);
+    let damages: [(Damage, &str); 7] = [
+        (|scene, part| fs::remove_file(scene.path("lake").join(part)).unwrap(), "cannot be read"),
+        (
+            |scene, part| {
+                let path = scene.path("lake").join(part);
+                let bytes = fs::read(&path).unwrap();
+                fs::write(path, &bytes[..bytes.len() - 1]).unwrap();
+            },
+            "bytes, the ledger says",
+        ),
+        (
+            |scene, part| {
+                let path = scene.path("lake").join(part);
+                let mut bytes = fs::read(&path).unwrap();
+                bytes[100] ^= 1;
+                fs::write(path, bytes).unwrap();
+            },
+            "the hash differs",
+        ),
+        (|scene, _| fs::write(scene.path("lake/Patient/part-x.parquet"), "").unwrap(), "no run record names it"),
+        (|scene, _| fs::remove_file(scene.path("lake/_lake/Patient.schema.json")).unwrap(), "it is missing"),
+        (
+            |scene, _| {
+                let run = &scene.records()[0].run;
+                let lines = scene.path("lake/_lake/quarantine").join(run).join("lines.ndjson");
+                fs::write(lines, "not jso\n").unwrap();
+            },
+            "its index says",
+        ),
+        (
+            |scene, _| {
+                let record = scene.path("lake/_lake/runs").join(format!("{}.json", scene.records()[0].run));
+                let text = fs::read_to_string(&record).unwrap();
+                fs::write(&record, text.replacen("\"blank\": 0", "\"blank\": 1", 1)).unwrap();
+            },
+            "are accounted for",
+        ),
+    ];
+    for (damage, says) in damages {
+        let scene = loaded();
+        let record = &scene.records()[0];
+        let part = record.tables.iter().find(|table| table.resource_type == "Patient").unwrap().files[0].path.clone();
+        damage(&scene, &part);
+        let findings = verify(&scene.lake(), &Silent).unwrap().findings;
+        assert!(findings.iter().any(|finding| finding.what.contains(says)), "{says}: {findings:?}");
+    }
+}
+
+#[test]
+fn what_is_no_lake_is_told() {
+    let scene = loaded();
+    let nowhere = scene.path("nowhere").to_str().unwrap().to_owned();
+    assert_eq!(verify(&nowhere, &Silent).unwrap_err().kind(), ErrorKind::Usage);
+    let error = lakehaul_load::cat(&scene.lake(), "Patent", &mut Vec::new()).unwrap_err();
+    assert!(error.to_string().ends_with("it has Claim, Patient"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Usage);
+}

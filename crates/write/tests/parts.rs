@@ -1,0 +1,286 @@
+//! What a part is: its columns, statistics and key-values; that it is the same however it came about; and that a store which fails is
+//! never taken for one that did not.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use bytes::Bytes;
+use lakehaul_parse::{Chunk, DirectCursor, Line, Scratch};
+use lakehaul_schema::{Annotations, ElementTable, TableSchema};
+use lakehaul_write::store::{LocalStore, Store, StoreRead, StoreWrite};
+use lakehaul_write::{BatchBuilder, FileReceipt, Origin, RunTables, TableOptions, TableSet};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::data_type::FixedLenByteArray;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::statistics::Statistics;
+use tempfile::TempDir;
+
+fn origin<'c>(line: &Line<'c>) -> Origin<'c> {
+    let json = std::str::from_utf8(line.bytes()).expect("these lines are UTF-8");
+    Origin { output_file: "test.ndjson", line: line.number(), json }
+}
+
+/// Appends the lines of `text` that `wanted` picks by number; how many were rejected.
+fn append(set: &mut TableSet, text: &str, wanted: impl Fn(u64) -> bool) -> usize {
+    let chunk = Chunk::copy_of(text.as_bytes());
+    let mut scratch = Scratch::new();
+    let mut rejected = 0;
+    for line in chunk.lines().filter(|line| wanted(line.number())) {
+        let mut cursor = DirectCursor::new(&line, 100, &mut scratch).expect("UTF-8");
+        rejected += usize::from(set.append("Patient", &mut cursor, origin(&line)).is_err());
+    }
+    rejected
+}
+
+struct Lake {
+    folder: TempDir,
+    store: Arc<dyn Store>,
+}
+
+impl Lake {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Arc::new(LocalStore::new(folder.path(), LocalStore::PRIVATE));
+        Lake { folder, store }
+    }
+
+    /// Loads the lines that `wanted` picks with one worker and settles: the parts, the schemas, and how many lines were rejected.
+    fn load(
+        &self,
+        options: TableOptions,
+        known: Vec<TableSchema>,
+        text: &str,
+        wanted: impl Fn(u64) -> bool,
+    ) -> (Vec<FileReceipt>, Vec<TableSchema>, usize) {
+        let tables = RunTables::new(self.store.clone(), "staging".to_owned(), "run".to_owned(), options, known);
+        let mut set = TableSet::new(tables.clone(), 0);
+        let rejected = append(&mut set, text, wanted);
+        let receipts = tables.settle(set.finish().expect("the store works")).expect("the parts are sound");
+        (receipts, tables.schemas(), rejected)
+    }
+
+    fn bytes(&self, receipt: &FileReceipt) -> Bytes {
+        std::fs::read(self.folder.path().join(&receipt.path)).expect("the receipt names a file").into()
+    }
+}
+
+fn batch(bytes: Bytes) -> RecordBatch {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a Parquet file");
+    let schema = reader.schema().clone();
+    let batches: Vec<RecordBatch> =
+        reader.with_batch_size(1 << 20).build().expect("a reader").map(|batch| batch.expect("readable")).collect();
+    concat_batches(&schema, &batches).expect("batches of one schema")
+}
+
+const PATIENTS: &str = concat!(
+    r#"{"resourceType":"Patient","id":"a","birthDate":"1970-02","name":[{"family":"Ito","given":["Ai","Bo"]},{"text":"x"}]}"#,
+    "\n",
+    r#"{"resourceType":"Patient","id":"b","gender":"other","foo":[1, 2],"multipleBirthInteger":3}"#,
+    "\n",
+    r#"{"resourceType":"Patient","id":"c","extension":[{"url":"u","valueDecimal":1.50},{"url":"v","valueDecimal":-2e3}]}"#,
+    "\n",
+    r#"{"resourceType":"Patient","id":"d","name":[{"given":[null,"Cy"],"_given":[{"id":"g"},null]}],"deceasedBoolean":false}"#,
+    "\n",
+);
+
+#[test]
+fn a_part_names_what_it_is_and_has_statistics() {
+    let lake = Lake::new();
+    let (receipts, _, _) = lake.load(TableOptions::default(), Vec::new(), PATIENTS, |_| true);
+    let [receipt] = receipts.as_slice() else { panic!("one part, not {}", receipts.len()) };
+    let bytes = lake.bytes(receipt);
+    assert_eq!((receipt.rows, receipt.bytes), (4, bytes.len() as u64));
+    assert_eq!(receipt.blake3, blake3::hash(&bytes).to_hex().as_str());
+
+    let reader = SerializedFileReader::new(bytes).expect("a Parquet file");
+    let metadata = reader.metadata();
+    let entries = metadata.file_metadata().key_value_metadata().expect("key-values").iter();
+    let key_values: Vec<(&str, &str)> =
+        entries.map(|entry| (entry.key.as_str(), entry.value.as_deref().unwrap_or_default())).collect();
+    let expected = [
+        ("fhir.version", "4.0.1"),
+        ("fhir.resourceType", "Patient"),
+        ("lake.schema", "1"),
+        ("lake.elements.sha256", ElementTable::r4().sha256()),
+        ("lake.annotations", "numeric,dates"),
+    ];
+    assert_eq!(key_values, expected);
+
+    let row_group = metadata.row_group(0);
+    let statistics = |path: &str| {
+        let column = row_group.columns().iter().find(|column| column.column_path().string() == path);
+        column.unwrap_or_else(|| panic!("no column {path}")).statistics().expect("statistics").clone()
+    };
+    let Statistics::ByteArray(id) = statistics("id") else { panic!("id is a byte array") };
+    assert_eq!((id.min_opt().map(|v| v.data()), id.max_opt().map(|v| v.data())), (Some(&b"a"[..]), Some(&b"d"[..])));
+    let Statistics::Int64(start) = statistics("__birthDate_start") else { panic!("a timestamp is an INT64") };
+    assert_eq!((start.min_opt(), start.null_count_opt()), (Some(&2_678_400_000_000), Some(3)));
+    let Statistics::FixedLenByteArray(number) = statistics("extension.list.element.__valueDecimal_numeric") else {
+        panic!("a decimal is a fixed-length byte array")
+    };
+    let millionths = |value: Option<&FixedLenByteArray>| {
+        value.map(|value| i128::from_be_bytes(value.data().try_into().expect("sixteen bytes")))
+    };
+    assert_eq!((millionths(number.min_opt()), millionths(number.max_opt())), (Some(-2_000_000_000), Some(1_500_000)));
+}
+
+/// Bytes are equal, so no value, no dictionary entry, no column and no level of a rejected line is left.
+#[test]
+fn a_rejected_line_leaves_no_trace() {
+    let bad = [
+        r#"{"resourceType":"Patient","id":"secret","birthDate":"1999","name":[{"family":"secret","given":["secret"]}],"#,
+        r#"{"resourceType":"Patient","id":"secret","photo":[{"title":"secret","size":7}],"photo":[]}"#,
+        r#"{"resourceType":"Patient","secret":1,"contained":[{"a":1}],"extension":[{"url":"secret","valueBoolean":true}]} x"#,
+        r#"{"resourceType":"Patient","name":[{"family":"secret"},{"given":["q",{"secret":"#,
+    ];
+    let mixed: String = bad.iter().zip(PATIENTS.lines()).map(|(bad, good)| format!("{bad}\n{good}\n")).collect();
+    let (with, without) = (Lake::new(), Lake::new());
+    let (with_bad, _, rejected) = with.load(TableOptions::default(), Vec::new(), &mixed, |_| true);
+    let (good, _, none) = without.load(TableOptions::default(), Vec::new(), &mixed, |line| line % 2 == 0);
+    assert_eq!((rejected, none), (4, 0));
+    assert!(with.bytes(&with_bad[0]) == without.bytes(&good[0]), "rejected lines show in the part");
+}
+
+#[test]
+fn a_widened_part_equals_one_written_wide() {
+    let narrow_first: String = [
+        r#"{"resourceType":"Patient","id":"1"}"#,
+        r#"{"resourceType":"Patient","id":"2","name":[{"given":["a","b"]},{}]}"#,
+        r#"{"resourceType":"Patient","id":"3","name":[{"given":["c",null]},null],"contact":[{"name":{"family":"x"}}]}"#,
+        r#"{"resourceType":"Patient","id":"4","name":[{"period":{"start":"2020"},"given":["d"],"extension":[{"url":"u"},{"url":"v"}]}]}"#,
+        r#"{"resourceType":"Patient","id":"5","contact":[{"name":{"given":["y","z"]},"extension":[{"url":"w","valueCode":"q"}]},{"name":{"_family":{"id":"i"}}}]}"#,
+        r#"{"resourceType":"Patient","id":"6","implicitRules":"http://rules","name":[{"_given":[{"id":"k"}]}]}"#,
+        r#"{"resourceType":"Patient","id":"7"}"#,
+    ]
+    .map(|line| format!("{line}\n"))
+    .concat();
+    for rows in [1, 2, 3, 100] {
+        let options = TableOptions { row_group_rows: rows, ..TableOptions::default() };
+        let (spliced, wide) = (Lake::new(), Lake::new());
+        let (receipts, schemas, _) = spliced.load(options.clone(), Vec::new(), &narrow_first, |_| true);
+        let (at_once, same, _) = wide.load(options, schemas.clone(), &narrow_first, |_| true);
+        assert_eq!(schemas, same);
+        assert_eq!((receipts.len(), at_once.len()), (1, 1), "small parts of one worker are joined");
+        let (spliced, wide) = (spliced.bytes(&receipts[0]), wide.bytes(&at_once[0]));
+        assert_eq!(batch(spliced.clone()), batch(wide.clone()), "{rows} rows a row group");
+        let (spliced, wide) = (SerializedFileReader::new(spliced), SerializedFileReader::new(wide));
+        let (spliced, wide) = (spliced.expect("a file"), wide.expect("a file"));
+        for (ours, theirs) in spliced.metadata().row_groups().iter().zip(wide.metadata().row_groups()) {
+            for (ours, theirs) in ours.columns().iter().zip(theirs.columns()) {
+                let name = ours.column_path().string();
+                assert_eq!(ours.statistics(), theirs.statistics(), "{name}");
+                assert_eq!(ours.num_values(), theirs.num_values(), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn record_batches_hold_what_parts_hold() {
+    let annotations = Annotations { references: true, ..Annotations::default() };
+    let options = TableOptions { annotations, keep_json: true, ..TableOptions::default() };
+    let lake = Lake::new();
+    let text = PATIENTS.to_owned()
+        + r##"{"resourceType":"Patient","id":"e","managingOrganization":{"reference":"Organization/7"},"generalPractitioner":[{"reference":"#x"},{"reference":"Practitioner/8"}],"photo":[{"data":"AQID"},{"data":"AQID="}]}"##
+        + "\n";
+    let (receipts, schemas, _) = lake.load(options, Vec::new(), &text, |_| true);
+    let core = TableSchema::core(ElementTable::r4(), "Patient", annotations, true).expect("a type of R4");
+    let mut builder = BatchBuilder::new(core, "run");
+    let chunk = Chunk::copy_of(text.as_bytes());
+    let mut scratch = Scratch::new();
+    for line in chunk.lines() {
+        let mut cursor = DirectCursor::new(&line, 100, &mut scratch).expect("UTF-8");
+        builder.append(&mut cursor, origin(&line)).expect("sound lines");
+    }
+    assert_eq!(builder.rows(), 5);
+    let built = builder.finish().expect("a batch");
+    assert_eq!(builder.rows(), 0);
+    let read = batch(lake.bytes(&receipts[0]));
+    assert_eq!(schemas[0].fields().len(), built.num_columns());
+    for (field, (built, read)) in built.schema().fields().iter().zip(built.columns().iter().zip(read.columns())) {
+        assert_eq!(built, read, "{}", field.name());
+    }
+}
+
+/// A store that is full after so many bytes.
+#[derive(Debug)]
+struct Full {
+    inner: Arc<dyn Store>,
+    left: Arc<AtomicI64>,
+}
+
+struct FullFile {
+    inner: Box<dyn StoreWrite>,
+    left: Arc<AtomicI64>,
+}
+
+impl Write for FullFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.left.fetch_sub(buf.len() as i64, SeqCst) < buf.len() as i64 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.inner.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl StoreWrite for FullFile {
+    /// At the very last byte it is the fsync that fails.
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        if self.left.load(SeqCst) <= 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.inner.finish()
+    }
+}
+
+impl Store for Full {
+    fn create(&self, path: &str) -> io::Result<Box<dyn StoreWrite>> {
+        Ok(Box::new(FullFile { inner: self.inner.create(path)?, left: self.left.clone() }))
+    }
+
+    fn open(&self, path: &str) -> io::Result<Box<dyn StoreRead>> {
+        self.inner.open(path)
+    }
+
+    fn put(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.inner.put(path, bytes)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.inner.sync()
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.inner.remove(path)
+    }
+
+    fn list(&self, path: &str) -> io::Result<Vec<(String, u64)>> {
+        self.inner.list(path)
+    }
+}
+
+/// Parquet's library drops what its buffers could not flush; a part must not.
+#[test]
+fn a_part_that_could_not_be_written_is_never_finished() {
+    let lake = Lake::new();
+    let whole = lake.load(TableOptions::default(), Vec::new(), PATIENTS, |_| true).0[0].bytes as i64;
+    for limit in (0..whole).step_by(997).chain([whole - 9, whole - 1, whole]) {
+        let store = Arc::new(Full { inner: lake.store.clone(), left: Arc::new(AtomicI64::new(limit)) });
+        let tables = RunTables::new(store, "full".to_owned(), "run".to_owned(), TableOptions::default(), Vec::new());
+        let mut set = TableSet::new(tables.clone(), 0);
+        append(&mut set, PATIENTS, |_| true);
+        let error = set.finish().expect_err("the store is full").to_string();
+        assert!(error.contains("full/Patient-w0-00000.part") && error.contains("no storage space"), "{limit}: {error}");
+    }
+}

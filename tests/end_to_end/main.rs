@@ -1,0 +1,12 @@
+//! The binary from end to end, as a pipeline sees it: arguments, files and environment in; exit code, stdout, stderr and
+//! a lake out.
+//!
+//! Tests over the corpus (`../shared/corpus/synthea`) say so and pass where it is not there.
+
+mod lakehaul;
+mod inputs;
+mod corpus;
+mod again;
+mod bad_inputs;
+mod settings;
+mod looking;

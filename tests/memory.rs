@@ -1,0 +1,127 @@
+//! Memory is a setting, not a function of the input: peak resident memory stays within `--memory` plus 64 MiB, however
+//! much comes and however long a line is.
+//!
+//! The peak is what the kernel counted for the child (`wait4`). Inputs are streamed into its stdin or written as files
+//! piece by piece, so that this process stays small: a child inherits its parent's peak until it runs.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use wait4::Wait4;
+
+const MIB: u64 = 1 << 20;
+/// What the promise leaves for code, stacks and the allocator.
+const SLACK: u64 = 64 * MIB;
+
+/// Loads what `feed` writes and returns exit code, peak and stdout of the load.
+fn load(lake: &Path, options: &[&str], feed: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> (Option<i32>, u64) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lakehaul"))
+        .args(["load", "-", "--quiet", "--to"])
+        .arg(lake)
+        .args(options)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let mut pipe = BufWriter::with_capacity(1 << 16, child.stdin.take().expect("stdin is a pipe"));
+    feed(&mut pipe).expect("the load reads all of it");
+    drop(pipe);
+    let ended = child.wait4().expect("the load ends");
+    (ended.status.code(), ended.rusage.maxrss)
+}
+
+#[track_caller]
+fn check(peak: u64, memory: u64) {
+    eprintln!("peak {} MiB of {} + {} MiB", peak / MIB, memory / MIB, SLACK / MIB);
+    assert!(peak <= memory + SLACK, "peak memory {} MiB, allowed {} MiB", peak / MIB, (memory + SLACK) / MIB);
+    assert!(peak > 8 * MIB, "the peak was not measured");
+}
+
+fn rows(lake: &Path) -> u64 {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_lakehaul")).arg("runs").arg(lake).arg("--json").output().expect("runs");
+    let record: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one run");
+    record["totals"]["rows"].as_u64().expect("a count")
+}
+
+/// Lines of several types, their values hardly ever the same, about 600 bytes each.
+fn feed_many(out: &mut dyn Write, bytes: u64) -> io::Result<u64> {
+    let (mut written, mut lines, mut state) = (0, 0_u64, 1_u64);
+    let mut line = String::new();
+    while written < bytes {
+        // An LCG (Knuth's constants): noise that no dictionary holds.
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            format!("{:016x}", state >> 3)
+        };
+        let (a, b, c, d) = (noise(), noise(), noise(), noise());
+        line.clear();
+        line.push_str(&match lines % 4 {
+            0 => format!(
+                r#"{{"resourceType":"Patient","id":"{a}","name":[{{"family":"{b}","given":["{c}","{d}"]}}],"birthDate":"19{:02}-02-03","#,
+                lines % 100
+            ),
+            1 => format!(
+                r#"{{"resourceType":"Observation","id":"{a}","status":"final","code":{{"text":"{b}"}},"valueQuantity":{{"value":{}.{},"unit":"{c}"}},"#,
+                lines % 977,
+                lines % 89
+            ),
+            2 => format!(
+                r#"{{"resourceType":"ExplanationOfBenefit","id":"{a}","patient":{{"reference":"Patient/{b}"}},"item":[{{"sequence":1,"net":{{"value":{}.50,"currency":"USD"}}}},{{"sequence":2,"productOrService":{{"text":"{c}"}}}}],"#,
+                lines % 4999
+            ),
+            _ => format!(r#"{{"resourceType":"Encounter","id":"{a}","period":{{"start":"2021-03-04T05:06:07Z"}},"reasonCode":[{{"text":"{b}"}}],"#),
+        });
+        line.push_str(&format!(
+            r#""text":{{"status":"generated","div":"<div>{}</div>"}}}}"#,
+            [a, b, c, d].join(" ").repeat(4)
+        ));
+        line.push('\n');
+        out.write_all(line.as_bytes())?;
+        written += line.len() as u64;
+        lines += 1;
+    }
+    Ok(lines)
+}
+
+fn feed_long(out: &mut dyn Write, mebibytes: usize) -> io::Result<()> {
+    let piece = "lorem ipsum dolor ".repeat(MIB as usize / 18 + 1);
+    out.write_all(br#"{"resourceType":"Patient","id":"long","text":{"status":"generated","div":"<div>"#)?;
+    for _ in 0..mebibytes {
+        out.write_all(&piece.as_bytes()[..MIB as usize])?;
+    }
+    out.write_all(b"</div>\"}}\n{\"resourceType\":\"Patient\",\"id\":\"after\"}\n")
+}
+
+#[test]
+fn an_input_larger_than_the_budget() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut lines = 0;
+    let (code, peak) = load(folder.path(), &["--memory", "256MiB"], |out| {
+        lines = feed_many(out, 500 * MIB)?;
+        Ok(())
+    });
+    assert_eq!(code, Some(0));
+    assert_eq!(rows(folder.path()), lines);
+    check(peak, 256 * MIB);
+}
+
+#[test]
+fn a_line_of_64_mb_is_loaded_with_the_defaults() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, peak) = load(folder.path(), &[], |out| feed_long(out, 64));
+    assert_eq!(code, Some(0));
+    assert_eq!(rows(folder.path()), 2);
+    check(peak, 1024 * MIB);
+}
+
+#[test]
+fn a_line_beyond_max_line_is_rejected_without_holding_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, peak) = load(folder.path(), &["--memory", "128MiB"], |out| feed_long(out, 300));
+    assert_eq!(code, Some(7));
+    assert_eq!(rows(folder.path()), 1);
+    check(peak, 128 * MIB);
+}
