@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::resolve::Manner;
 
 /// Runs the command that was asked for.
-pub fn run(args: &Args, manner: Manner) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, manner: Manner) -> Result<Exit, Failure> {
     match &args.command {
         Command::Load(args) => load::run(args, manner),
         Command::Cat(args) => cat::run(args),

@@ -1,7 +1,7 @@
 //! The largest resident memory that this process has had: what `--memory` promises to bound.
 
 /// In bytes; none where the system does not tell (only Linux does, in `/proc`).
-pub fn bytes() -> Option<u64> {
+pub(crate) fn bytes() -> Option<u64> {
     parse(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 

@@ -174,7 +174,11 @@ impl RowGroup<'_> {
             Annotated::Nothing => {}
             Annotated::Numeric => {
                 let (kept, values) = derive(bytes, numeric);
-                annotate(&kept, &Fixed::new(values))?;
+                let values = match bytes.plain_len() {
+                    0 => Fixed::of_dictionary(&bytes.entries().map(numeric).collect::<Vec<_>>(), bytes.ids()),
+                    _ => Fixed::new(values),
+                };
+                annotate(&kept, &values)?;
             }
             Annotated::Dates => {
                 let (kept, ranges) = derive(bytes, instant_range);

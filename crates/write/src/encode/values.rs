@@ -1,5 +1,7 @@
 //! What a column chunk's pages are filled with: one small type a physical form, behind [`PageValues`].
 
+use std::collections::HashMap;
+
 use parquet::basic::{Encoding, Type};
 
 use super::{delta, hybrid};
@@ -210,51 +212,67 @@ impl FixedValue for i128 {
 const FIXED_ENTRIES: usize = 1 << 16;
 
 /// Values of fixed length: behind a dictionary where that is shorter, else plain.
-pub(crate) struct Fixed<T> {
-    values: Vec<T>,
-    /// Distinct values in order of first use, and an id a value.
-    dictionary: Option<(Vec<T>, Vec<u32>)>,
+pub(crate) enum Fixed<T> {
+    /// Distinct values, each used, and an id a value.
+    Dictionary {
+        entries: Vec<T>,
+        ids: Vec<u32>,
+    },
+    Plain(Vec<T>),
 }
 
 impl<T: FixedValue> Fixed<T> {
     pub(crate) fn new(values: Vec<T>) -> Self {
-        let dictionary = Self::dictionary_of(&values);
-        Fixed { values, dictionary }
-    }
-
-    fn dictionary_of(values: &[T]) -> Option<(Vec<T>, Vec<u32>)> {
         let mut entries = Vec::new();
         let mut ids = Vec::with_capacity(values.len());
-        let mut known = std::collections::HashMap::new();
+        let mut known = HashMap::new();
         let mut newest: Option<(T, u32)> = None;
-        for &value in values {
+        for &value in &values {
             let id = match newest {
                 Some((last, id)) if last == value => id,
-                _ => *known.entry(value).or_insert_with(|| {
-                    entries.push(value);
-                    entries.len() as u32 - 1
-                }),
+                _ => entry_id(value, &mut entries, &mut known),
             };
             newest = Some((value, id));
             ids.push(id);
             if entries.len() > FIXED_ENTRIES {
-                return None;
+                return Fixed::Plain(values);
             }
         }
-        (entries.len() * 2 <= values.len().max(2)).then_some((entries, ids))
+        if entries.len() * 2 <= values.len().max(2) { Fixed::Dictionary { entries, ids } } else { Fixed::Plain(values) }
     }
+
+    /// The values that a dictionary's `ids` stand for by `of_ids`, in which values may repeat and ids without a value are left out. Only the
+    /// entries are hashed.
+    pub(crate) fn of_dictionary(of_ids: &[Option<T>], ids: &[u32]) -> Self {
+        let mut entries = Vec::new();
+        let mut known = HashMap::new();
+        let new_ids: Vec<Option<u32>> =
+            of_ids.iter().map(|value| value.map(|value| entry_id(value, &mut entries, &mut known))).collect();
+        let ids = ids.iter().filter_map(|&id| new_ids[id as usize]).collect();
+        Fixed::Dictionary { entries, ids }
+    }
+}
+
+fn entry_id<T: FixedValue>(value: T, entries: &mut Vec<T>, known: &mut HashMap<T, u32>) -> u32 {
+    *known.entry(value).or_insert_with(|| {
+        entries.push(value);
+        entries.len() as u32 - 1
+    })
 }
 
 impl<T: FixedValue> PageValues for Fixed<T> {
     fn len(&self) -> usize {
-        self.values.len()
+        match self {
+            Fixed::Dictionary { ids, .. } => ids.len(),
+            Fixed::Plain(values) => values.len(),
+        }
     }
 
     fn dictionary(&self) -> Option<(Vec<u8>, usize)> {
-        let (entries, _) = self.dictionary.as_ref()?;
+        let Fixed::Dictionary { entries, .. } = self else { return None };
         let mut plain = Vec::with_capacity(size_of_val(entries.as_slice()));
         entries.iter().for_each(|entry| entry.write_plain(&mut plain));
-        Some((plain, entries.len()))
+        (!entries.is_empty()).then_some((plain, entries.len()))
     }
 
     fn page_bytes(&self, from: usize, to: usize) -> usize {
@@ -262,26 +280,33 @@ impl<T: FixedValue> PageValues for Fixed<T> {
     }
 
     fn encode(&self, from: usize, to: usize, out: &mut Vec<u8>) -> Encoding {
-        match &self.dictionary {
-            Some((entries, ids)) => {
+        match self {
+            Fixed::Dictionary { entries, ids } if !entries.is_empty() => {
                 encode_ids(&ids[from..to], entries.len(), out);
                 Encoding::RLE_DICTIONARY
             }
-            None => {
-                self.values[from..to].iter().for_each(|value| value.write_plain(out));
+            Fixed::Dictionary { .. } => Encoding::PLAIN,
+            Fixed::Plain(values) => {
+                values[from..to].iter().for_each(|value| value.write_plain(out));
                 Encoding::PLAIN
             }
         }
     }
 
     fn bounds(&self, from: usize, to: usize) -> Bounds {
-        let plain = |value: Option<&T>| {
+        let (min, max) = match self {
+            Fixed::Dictionary { entries, ids } => {
+                let used = || distinct(&ids[from..to], entries.len()).map(|id| entries[id as usize]);
+                (used().min(), used().max())
+            }
+            Fixed::Plain(values) => (values[from..to].iter().min().copied(), values[from..to].iter().max().copied()),
+        };
+        let plain = |value: Option<T>| {
             let mut out = Vec::with_capacity(size_of::<T>());
             value.into_iter().for_each(|value| value.write_plain(&mut out));
             out
         };
-        let values = &self.values[from..to];
-        Bounds { min: plain(values.iter().min()), max: plain(values.iter().max()) }
+        Bounds { min: plain(min), max: plain(max) }
     }
 }
 
