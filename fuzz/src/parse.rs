@@ -119,7 +119,7 @@ fn value<'c>(cursor: &mut impl Cursor<'c>, hints: &[Event], events: &mut Vec<Eve
             loop {
                 let name = match hints.get(events.len()) {
                     Some(Event::Name(name)) => name,
-                    _ => "name",
+                    _ => "a",
                 };
                 let guess = match events.len() % 4 {
                     0 | 1 => name.to_owned(),

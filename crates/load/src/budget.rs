@@ -42,7 +42,9 @@ impl Budget {
         let memory = options.memory_bytes;
         let min = LoadOptions::MEMORY_BYTES_MIN;
         if memory < min {
-            return Err(LoadError::Usage(format!("a memory of {memory} bytes is too little; give at least {min} (--memory)")));
+            return Err(LoadError::Usage(format!(
+                "a memory of {memory} bytes is too little; give at least {min} (--memory)"
+            )));
         }
         if options.threads == 0 {
             return Err(LoadError::Usage("nothing is done by 0 threads; give at least 1 (--threads)".to_owned()));

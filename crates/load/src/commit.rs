@@ -20,7 +20,8 @@ use crate::{
 /// Publishes a run.
 pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Result<LoadSummary, LoadError> {
     let (tables, mut moves) = place_parts(&worked);
-    let Worked { plan, schemas, notes, output_files, by_type, unreadable, quarantine, outcomes, deletions, .. } = worked;
+    let Worked { plan, schemas, notes, output_files, by_type, unreadable, quarantine, outcomes, deletions, .. } =
+        worked;
     let store = &*plan.lake.store;
 
     let mut problems = unreadable;
@@ -35,10 +36,11 @@ pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Res
     if totals.rejected > 0 {
         problems.push(Problem::Rejected { lines: totals.rejected });
     }
-    warnings.extend(notes.into_iter().map(|note| Warning::BeyondCaps {
-        resource_type: note.resource_type,
-        values: note.values_beyond_caps,
-    }));
+    warnings.extend(
+        notes
+            .into_iter()
+            .map(|note| Warning::BeyondCaps { resource_type: note.resource_type, values: note.values_beyond_caps }),
+    );
     for warning in &warnings {
         observer.event(Event::Warning(warning.clone()));
     }
@@ -122,7 +124,8 @@ fn reconcile(planned: &PlannedFile, file: &OutputFile, problems: &mut Vec<Proble
 
 /// The rows that workers counted are the rows in the parts, table by table.
 fn check_tables(record: &RunRecord, by_type: &[TableSummary]) -> Result<(), String> {
-    let in_parts = |name: &str| record.tables.iter().find(|table| table.resource_type == name).map_or(0, |table| table.rows);
+    let in_parts =
+        |name: &str| record.tables.iter().find(|table| table.resource_type == name).map_or(0, |table| table.rows);
     for summary in by_type {
         let rows = in_parts(&summary.resource_type);
         if summary.rows != rows {

@@ -267,7 +267,8 @@ mod tests {
                 let error = received.unwrap_err().to_string();
                 assert!(error.contains("cut off"), "{name} cut at {end}: {error}");
             }
-            let (_, received) = read_all(Box::new(Cursor::new([&whole[..], b"rubbish"].concat())), "x");
+            let (_, received) =
+                read_all(Box::new(Cursor::new([&whole[..], b"rubbish, and more than a header"].concat())), "x");
             assert!(received.unwrap_err().to_string().contains("damaged"), "{name} with a tail");
         }
         assert!(read_all(Box::new(io::empty()), "x.ndjson.gz").1.is_err());

@@ -79,14 +79,14 @@ impl Front {
             self.framer.recycle(used);
         }
         loop {
-            while let Some(framed) = self.framer.next() {
+            for framed in self.framer.by_ref() {
                 match framed {
                     Framed::Chunk(chunk) => {
                         self.framed_to = chunk.offset() + chunk.bytes().len() as u64;
                         return Ok(Pulled::Chunk(chunk, self.pass.take()));
                     }
                     Framed::LongLine(piece) => {
-                        if let Some(line) = self.aside.add(piece)? {
+                        if let Some(line) = self.aside.add(&piece)? {
                             self.framed_to = line.offset + line.length;
                             return Ok(Pulled::LongLine(line));
                         }
@@ -181,7 +181,7 @@ impl Aside {
     }
 
     /// The line, if this piece is its last.
-    fn add(&mut self, piece: LongLinePiece) -> Result<Option<LongLine>, LoadError> {
+    fn add(&mut self, piece: &LongLinePiece) -> Result<Option<LongLine>, LoadError> {
         if piece.first {
             let path = format!("{}-{}", self.prefix, self.made);
             self.made += 1;

@@ -247,7 +247,8 @@ fn inside(folder: &Path, url: &str) -> Result<(PathBuf, PathBuf), String> {
     let target = folder.join(&relative);
     if let Ok(real) = fs::canonicalize(&target) {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        let home = fs::canonicalize(folder).map_err(|error| format!("the manifest's folder cannot be looked at: {error}"))?;
+        let home =
+            fs::canonicalize(folder).map_err(|error| format!("the manifest's folder cannot be looked at: {error}"))?;
         if !real.starts_with(home) {
             return Err("a symbolic link leads out of the manifest's folder".to_owned());
         }
@@ -351,7 +352,8 @@ mod tests {
         let manifest = r#"{"output":[{"type":"Patient","url":"sub/p.ndjson","count":2},{"url":"./sub/p.ndjson"},
             {"url":"Claim.1.ndjson"}],"error":[{"url":"Error.ndjson"}],"link":[{"relation":"next","url":"n.json"}]}"#;
         let next = r#"{"transactionTime":"t","output":[{"url":"gone.ndjson"}]}"#;
-        let folder = folder_of(&[("m.json", manifest), ("n.json", next), ("sub/p.ndjson", "12"), ("Claim.1.ndjson", "")]);
+        let folder =
+            folder_of(&[("m.json", manifest), ("n.json", next), ("sub/p.ndjson", "12"), ("Claim.1.ndjson", "")]);
         let expanded = expand_paths(folder.path(), &["m.json"]).unwrap();
         let rows: Vec<_> = expanded
             .files

@@ -115,8 +115,11 @@ pub(crate) fn discard(store: &dyn Store, run: &str) -> Result<(), LoadError> {
 /// The runs that have not finished, oldest first.
 pub(crate) fn unfinished(lake: &Lake) -> Result<Vec<Unfinished>, LoadError> {
     let files = lake.list(STAGING)?;
-    let mut runs: Vec<&str> =
-        files.iter().filter_map(|(path, _)| path.strip_prefix(STAGING)?.strip_prefix('/')?.split_once('/')).map(|(run, _)| run).collect();
+    let mut runs: Vec<&str> = files
+        .iter()
+        .filter_map(|(path, _)| path.strip_prefix(STAGING)?.strip_prefix('/')?.split_once('/'))
+        .map(|(run, _)| run)
+        .collect();
     runs.dedup();
     let there = |path: &str| files.iter().any(|(file, _)| file == path);
     runs.into_iter()

@@ -211,7 +211,8 @@ impl From<&[Problem]> for RunStatus {
 
 /// A file of the lake that people read too.
 pub(crate) fn pretty<T: Serialize>(file: &T) -> String {
-    let mut text = serde_json::to_string_pretty(file).expect("the lake's own files have string keys and no failing parts");
+    let mut text =
+        serde_json::to_string_pretty(file).expect("the lake's own files have string keys and no failing parts");
     text.push('\n');
     text
 }
@@ -276,7 +277,9 @@ mod tests {
     fn a_record_is_read_back() {
         let text = pretty(&record());
         assert_eq!(serde_json::from_str::<RunRecord>(&text).unwrap(), record());
-        for member in ["\"declared_count\": null", "\"type\": \"Patient\"", "\"status\": \"rejected\"", "\"kind\": \"rejected\""] {
+        for member in
+            ["\"declared_count\": null", "\"type\": \"Patient\"", "\"status\": \"rejected\"", "\"kind\": \"rejected\""]
+        {
             assert!(text.contains(member), "{member} in {text}");
         }
     }
@@ -286,9 +289,8 @@ mod tests {
         let rejected = Problem::Rejected { lines: 1 };
         let outcomes = Problem::Outcomes { lines: 1 };
         let unreadable = Problem::Unreadable { output_file: String::new(), why: String::new() };
-        let status = |problems: &[&Problem]| {
-            RunStatus::from(problems.iter().copied().cloned().collect::<Vec<_>>().as_slice())
-        };
+        let status =
+            |problems: &[&Problem]| RunStatus::from(problems.iter().copied().cloned().collect::<Vec<_>>().as_slice());
         assert_eq!(status(&[]), RunStatus::Complete);
         assert_eq!(status(&[&rejected]), RunStatus::Rejected);
         assert_eq!(status(&[&outcomes, &rejected]), RunStatus::Partial);

@@ -6,7 +6,8 @@
 use std::time::{Duration, Instant};
 
 use lakehaul_parse::{
-    Chunk, Cursor, DirectCursor, Line, Reason, Reject, Scratch, TapeCursor, TapeScratch, leading_resource_type, resource_type,
+    Chunk, Cursor, DirectCursor, Line, Reason, Reject, Scratch, TapeCursor, TapeScratch, leading_resource_type,
+    resource_type,
 };
 use lakehaul_write::{AppendError, Origin, TableSet};
 
@@ -66,7 +67,8 @@ impl<'w> LineSorter<'w> {
         max_depth: u32,
         max_line_bytes: usize,
     ) -> LineSorter<'w> {
-        let reader = Reader { engine, max_depth, direct: Scratch::new(), tape: TapeScratch::new(), name: String::new() };
+        let reader =
+            Reader { engine, max_depth, direct: Scratch::new(), tape: TapeScratch::new(), name: String::new() };
         LineSorter { tables, asides, reader, max_line_bytes, by_type: Vec::new() }
     }
 
@@ -199,7 +201,13 @@ impl Reader {
         checked.map_or_else(Fate::Rejected, |()| Fate::Header)
     }
 
-    fn row(&mut self, line: &Line<'_>, name: &str, output_file: &str, tables: &mut TableSet) -> Result<Fate, LoadError> {
+    fn row(
+        &mut self,
+        line: &Line<'_>,
+        name: &str,
+        output_file: &str,
+        tables: &mut TableSet,
+    ) -> Result<Fate, LoadError> {
         let Ok(json) = std::str::from_utf8(line.bytes()) else {
             let checked = DirectCursor::new(line, self.max_depth, &mut self.direct).map(drop);
             return Ok(Fate::Rejected(checked.err().unwrap_or(Reject { reason: Reason::InvalidUtf8, at: 0 })));

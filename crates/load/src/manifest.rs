@@ -13,7 +13,7 @@ use serde_json::Value;
 pub(crate) enum Role {
     /// `output`: resources.
     Data,
-    /// `error` (STU4: `outcome`): OperationOutcomes about the export itself.
+    /// `error` (STU4: `outcome`): what the server has to say about the export itself.
     Outcomes,
     /// `deleted`: Bundles of what is to be removed.
     Deletions,
@@ -69,8 +69,8 @@ struct LinkFile {
 impl Manifest {
     /// Reads a manifest of any version of the guide. The error is a clause without the manifest's name.
     pub(crate) fn parse(text: &[u8]) -> Result<Manifest, String> {
-        let file: ManifestFile =
-            serde_json::from_slice(text).map_err(|error| format!("it is no bulk export manifest ({})", place(&error)))?;
+        let file: ManifestFile = serde_json::from_slice(text)
+            .map_err(|error| format!("it is no bulk export manifest ({})", place(&error)))?;
         let lists = [
             (Role::Data, file.output),
             (Role::Outcomes, file.error),
@@ -173,7 +173,8 @@ mod tests {
         assert_eq!(manifest.transaction_time.as_deref(), Some("2026-01-01T00:00:00Z"));
         assert!(manifest.organized);
         assert_eq!(manifest.next.as_deref(), Some("page2.json"));
-        let entries: Vec<_> = manifest.entries.iter().map(|entry| (entry.role, entry.url.as_str(), entry.count)).collect();
+        let entries: Vec<_> =
+            manifest.entries.iter().map(|entry| (entry.role, entry.url.as_str(), entry.count)).collect();
         let expected = [
             (Role::Data, "a.ndjson", Some(3)),
             (Role::Data, "b.ndjson", Some(4)),
@@ -187,8 +188,14 @@ mod tests {
 
     #[test]
     fn what_is_no_manifest_is_told() {
-        let texts: [&[u8]; 6] =
-            [b"", b"[]", b"{}", br#"{"resourceType":"Patient"}"#, br#"{"output":[{"type":"x"}]}"#, b"{\"output\":[]} {}"];
+        let texts: [&[u8]; 6] = [
+            b"",
+            b"[]",
+            b"{}",
+            br#"{"resourceType":"Patient"}"#,
+            br#"{"output":[{"type":"x"}]}"#,
+            b"{\"output\":[]} {}",
+        ];
         for text in texts {
             let error = Manifest::parse(text).unwrap_err();
             assert!(error.starts_with("it is no bulk export manifest ("), "{error}");

@@ -77,7 +77,10 @@ pub fn plan(request: &LoadRequest, clock: &dyn Clock, observer: &dyn Observer) -
     let started = clock.now();
     let repeatable = files.iter().all(|file| file.identity.is_some());
     let hash = plan_hash(&files, &settings, options, (!repeatable).then_some(started));
-    if repeatable && !options.new_run && let Some(record) = lake.finished_run(&hash)? {
+    if repeatable
+        && !options.new_run
+        && let Some(record) = lake.finished_run(&hash)?
+    {
         tell(observer, &warnings);
         return Ok(Planned::Complete(Box::new(record)));
     }
@@ -149,12 +152,7 @@ fn new_run(lake: &Lake, started: Timestamp, plan: &str) -> Result<String, LoadEr
 }
 
 /// In hex. `once`: set for a plan that can be carried out only once.
-fn plan_hash(
-    files: &[PlannedFile],
-    settings: &LakeSettings,
-    options: &LoadOptions,
-    once: Option<Timestamp>,
-) -> String {
+fn plan_hash(files: &[PlannedFile], settings: &LakeSettings, options: &LoadOptions, once: Option<Timestamp>) -> String {
     let mut hasher = blake3::Hasher::new();
     // Every text is followed by a byte that UTF-8 does not have, so no two plans read alike.
     let mut add = |text: &str| {

@@ -95,7 +95,8 @@ fn compare(
     observer: &dyn Observer,
 ) -> Result<RoundtripReport, LoadError> {
     let mut report = RoundtripReport { files: planned.len(), ..RoundtripReport::default() };
-    let found: Vec<_> = planned.into_par_iter().map(|planned| (find_load(&planned, records, reading), planned)).collect();
+    let found: Vec<_> =
+        planned.into_par_iter().map(|planned| (find_load(&planned, records, reading), planned)).collect();
     let mut rejected = rejected_by_file(lake, found.iter().filter_map(|(found, _)| found.as_ref().ok()))?;
     let mut files = Vec::new();
     for (found, planned) in found {

@@ -87,7 +87,12 @@ pub fn verify(lake: &str, observer: &dyn Observer) -> Result<VerifyReport, LoadE
 }
 
 /// Length, hash and row count of a part; its leaves. The error is a sentence.
-fn check_part(lake: &Lake, resource_type: &str, part: &PartRecord, observer: &dyn Observer) -> Result<BTreeSet<String>, String> {
+fn check_part(
+    lake: &Lake,
+    resource_type: &str,
+    part: &PartRecord,
+    observer: &dyn Observer,
+) -> Result<BTreeSet<String>, String> {
     let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
     let file = lake.store.open(&part.path).map_err(unreadable)?;
     if file.len_bytes() != part.bytes {
@@ -155,7 +160,10 @@ fn check_quarantine(lake: &Lake, record: &RunRecord) -> Option<VerifyFinding> {
         Err(error) => return tell(&index_path, error.to_string()),
     };
     if entries.len() as u64 != record.totals.rejected {
-        return tell(&index_path, format!("it has {} records, the ledger says {}", entries.len(), record.totals.rejected));
+        return tell(
+            &index_path,
+            format!("it has {} records, the ledger says {}", entries.len(), record.totals.rejected),
+        );
     }
     let bytes: u64 = entries.iter().map(|entry| entry.length + 1).sum();
     match lake.store.open(&lines_path) {

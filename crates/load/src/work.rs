@@ -115,7 +115,9 @@ pub fn work(plan: Plan, observer: &dyn Observer) -> Result<Worked, LoadError> {
 /// A pool of so many threads.
 pub(crate) fn start_workers(threads: usize) -> Result<ThreadPool, LoadError> {
     let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|at| format!("worker-{at}"));
-    builder.build().map_err(|error| LoadError::Usage(format!("{threads} threads cannot be started: {error} (--threads)")))
+    builder
+        .build()
+        .map_err(|error| LoadError::Usage(format!("{threads} threads cannot be started: {error} (--threads)")))
 }
 
 fn add_types(sum: &mut Vec<TableSummary>, types: Vec<TableSummary>) {

@@ -44,7 +44,8 @@ pub(super) struct Seen {
 /// Length and hash of a file as it is.
 pub(super) fn receive(planned: &PlannedFile, reading: Reading) -> Result<Received, String> {
     let source = front::open(&planned.place).map_err(|error| error.to_string())?;
-    let mut content = Content::new(source, &planned.name, std::sync::Arc::default(), reading.budget.zstd_window_log_max);
+    let mut content =
+        Content::new(source, &planned.name, std::sync::Arc::default(), reading.budget.zstd_window_log_max);
     content.drain().map_err(|error| error.to_string())
 }
 
@@ -58,7 +59,7 @@ impl SourceFile {
         let mut framer = Framer::new(budget.max_line_bytes, budget.chunk_bytes);
         let (mut seen, mut batch, mut ended) = (Seen::default(), Vec::new(), false);
         loop {
-            while let Some(framed) = framer.next() {
+            for framed in framer.by_ref() {
                 match framed {
                     Framed::Chunk(chunk) => batch.push(chunk),
                     Framed::LongLine(piece) if piece.last => self.long_line(piece.line, &mut seen),
@@ -95,7 +96,14 @@ impl SourceFile {
         }
     }
 
-    fn collect_batch<C: Collect>(&self, at: usize, batch: &mut Vec<Chunk>, reading: Reading, sum: &mut C, seen: &mut Seen) {
+    fn collect_batch<C: Collect>(
+        &self,
+        at: usize,
+        batch: &mut Vec<Chunk>,
+        reading: Reading,
+        sum: &mut C,
+        seen: &mut Seen,
+    ) {
         let kind = &*sum;
         let collected: Vec<(C, Seen)> = batch
             .par_drain(..)

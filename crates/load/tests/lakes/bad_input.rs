@@ -8,7 +8,7 @@ use crate::scene::{Scene, gzip, ndjson, patient};
 
 #[track_caller]
 fn check_usage(result: Result<lakehaul_load::LoadSummary, LoadError>, says: &str) {
-    let error = result.map(|summary| summary.run).unwrap_err();
+    let error = result.map(|summary| summary.run).expect_err("a usage error");
     assert_eq!(error.kind(), ErrorKind::Usage);
     assert!(error.to_string().contains(says), "{error}");
 }

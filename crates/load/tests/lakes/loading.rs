@@ -78,7 +78,8 @@ fn one_large_file_is_read_by_all_workers() {
 #[test]
 fn the_layout_and_the_modes_are_as_asked() {
     let scene = Scene::new(&[("a.ndjson", &ndjson([patient(1)]))]);
-    let hive = LoadOptions { layout: Some(Layout::Hive), keep_json: Some(true), mode: Some(0o640), ..LoadOptions::default() };
+    let hive =
+        LoadOptions { layout: Some(Layout::Hive), keep_json: Some(true), mode: Some(0o640), ..LoadOptions::default() };
     scene.try_load_with(&[""], hive).unwrap();
     scene.check_sound();
     let files = scene.files_below("lake");

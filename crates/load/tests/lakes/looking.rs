@@ -16,7 +16,7 @@ fn loaded() -> Scene {
 
 fn compare(scene: &Scene, names: &[&str]) -> RoundtripReport {
     let inputs: Vec<_> = names.iter().map(|name| Input::Path(scene.path("in").join(name))).collect();
-    roundtrip(&scene.lake(), &inputs, &LoadOptions::default(), &Silent).unwrap()
+    roundtrip(&scene.lake(), &inputs, &LoadOptions::default(), &Silent).expect("a lake that can be read")
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Loads into lakes in temporary folders: what goes in, what is published, what is told.
 
+#[expect(clippy::unwrap_used, reason = "a scene that cannot be set is a failed test")]
 mod scene;
 mod loading;
 mod bad_input;

@@ -24,8 +24,9 @@ fn counts_are_reconciled() {
             vec![Warning::MoreThanDeclared { output_file: "p.ndjson".into(), declared: 2, resources: 3 }],
         ),
     ] {
-        let manifest =
-            format!(r#"{{"transactionTime":"2026-01-01T00:00:00Z","output":[{{"type":"Patient","url":"p.ndjson","count":{count}}}]}}"#);
+        let manifest = format!(
+            r#"{{"transactionTime":"2026-01-01T00:00:00Z","output":[{{"type":"Patient","url":"p.ndjson","count":{count}}}]}}"#
+        );
         let scene = Scene::new(&[("m.json", manifest.as_bytes()), ("p.ndjson", &patients)]);
         let summary = scene.load_some(&["m.json"]);
         assert_eq!((summary.status, &summary.problems, &summary.warnings), (status, &problems, &warnings), "{count}");
@@ -48,7 +49,8 @@ fn a_rejected_line_did_come() {
 #[test]
 fn outcomes_and_deletions_are_kept_and_are_no_rows() {
     let deleted = r#"{"resourceType":"Bundle","type":"transaction","entry":[]}"#;
-    let manifest = br#"{"output":[{"type":"Patient","url":"sub/p.ndjson"}],"deleted":[{"type":"Bundle","url":"d.ndjson"}],
+    let manifest =
+        br#"{"output":[{"type":"Patient","url":"sub/p.ndjson"}],"deleted":[{"type":"Bundle","url":"d.ndjson"}],
         "error":[{"type":"OperationOutcome","url":"e.ndjson","count":2}]}"#;
     let scene = Scene::new(&[
         ("m.json", manifest),
@@ -62,7 +64,8 @@ fn outcomes_and_deletions_are_kept_and_are_no_rows() {
     let totals = &summary.totals;
     assert_eq!((totals.lines, totals.resources, totals.outcomes, totals.deletions, totals.blank), (5, 1, 2, 1, 1));
     let run = &summary.run;
-    let kept = |folder: &str| std::fs::read_to_string(scene.path(&format!("lake/_lake/{folder}/{run}.ndjson"))).unwrap();
+    let kept =
+        |folder: &str| std::fs::read_to_string(scene.path(&format!("lake/_lake/{folder}/{run}.ndjson"))).unwrap();
     assert_eq!(kept("outcomes"), format!("{OUTCOME}\nno JSON at all\n"));
     assert_eq!(kept("deletions"), format!("{deleted}\n"));
     assert_eq!(scene.all_rows().keys().collect::<Vec<_>>(), ["Patient"]);
@@ -77,7 +80,8 @@ fn outcomes_and_deletions_are_kept_and_are_no_rows() {
 
 #[test]
 fn headers_of_organized_output_are_no_data() {
-    let header = r#"{"resourceType":"Parameters","parameter":[{"name":"header","valueReference":{"reference":"Patient/1"}}]}"#;
+    let header =
+        r#"{"resourceType":"Parameters","parameter":[{"name":"header","valueReference":{"reference":"Patient/1"}}]}"#;
     let lines = ndjson([header.to_owned(), patient(1), claim(1), header.to_owned(), patient(2)]);
     let broken = [&lines[..], br#"{"resourceType":"Parameters","#, b"\n"].concat();
     for (organized, headers, rejected) in [(r#""outputOrganizedBy":"Patient","#, 2, 1), ("", 0, 1)] {
@@ -120,7 +124,8 @@ fn a_hostile_type_names_no_folder() {
 
 #[test]
 fn a_file_that_is_gone_is_told_and_the_rest_is_loaded() {
-    let manifest = br#"{"output":[{"type":"Patient","url":"gone.ndjson","count":1},{"type":"Patient","url":"p.ndjson"}]}"#;
+    let manifest =
+        br#"{"output":[{"type":"Patient","url":"gone.ndjson","count":1},{"type":"Patient","url":"p.ndjson"}]}"#;
     let scene = Scene::new(&[("m.json", manifest), ("p.ndjson", &ndjson([patient(1)]))]);
     let summary = scene.load_some(&["m.json"]);
     assert_eq!(summary.status, RunStatus::Unreadable);

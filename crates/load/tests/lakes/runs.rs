@@ -4,7 +4,7 @@ use std::fs;
 
 use lakehaul_load::{ErrorKind, LoadOptions, Planned, Silent, Warning, commit, plan, work};
 
-use crate::scene::{Noon, Notes, Scene, ndjson, patient};
+use crate::scene::{Noon, Notes, Scene, copy_folder, ndjson, patient};
 
 fn scene() -> Scene {
     Scene::new(&[("a.ndjson", &ndjson((0..10).map(patient)))])
@@ -56,7 +56,8 @@ fn a_second_load_adds_and_the_schema_grows() {
 fn a_run_that_died_at_work_leaves_readers_undisturbed_and_starts_over() {
     let scene = scene();
     let first = scene.load();
-    let visible = |files: Vec<String>| files.into_iter().filter(|file| !file.starts_with("_lake/staging/")).collect::<Vec<_>>();
+    let visible =
+        |files: Vec<String>| files.into_iter().filter(|file| !file.starts_with("_lake/staging/")).collect::<Vec<_>>();
     let before = visible(scene.files_below("lake"));
     scene.write("b.ndjson", &ndjson((10..20).map(patient)));
     let request = scene.request(&["b.ndjson"], LoadOptions::default());
@@ -122,14 +123,6 @@ fn a_run_that_died_while_it_was_published_is_published() {
         assert!(again.already_complete);
         scene.check_sound();
         assert_eq!(scene.rows("Patient").len(), 10);
-    }
-}
-
-fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }
 

@@ -72,15 +72,13 @@ fn unicode_escape(scan: &mut Scanner<'_>) -> Result<Option<char>, Reject> {
         // A low half that comes first is no character either.
         return Ok(char::from_u32(unit));
     }
-    let behind_high = *scan;
     if scan.eat_word(b"\\u") {
         let low = four_digits(scan)?;
         if (0xDC00..0xE000).contains(&low) {
             return Ok(char::from_u32(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00)));
         }
     }
-    // What follows is an escape of its own, or none.
-    *scan = behind_high;
+    // Whatever the escape behind it was: one half without its partner decides for the whole string.
     Ok(None)
 }
 

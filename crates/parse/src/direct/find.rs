@@ -83,7 +83,8 @@ impl Search {
     }
 }
 
-/// How many bytes are searched in place before the wider search is called.
+/// How many bytes are searched in place before the wider search is called. Walking a Synthea export, 16 was 2 % slower and
+/// 64 was 2 % faster, for twice the code wherever a string is read.
 const IN_PLACE: usize = 32;
 
 /// Where plain content that starts at `at` ends.

@@ -138,6 +138,24 @@ fn a_right_guess_is_told() {
     assert_eq!(cursor.next_member(&MemberGuess::NEVER), Ok(Member::End));
 }
 
+/// A right guess in the wrong place is no hit.
+#[test]
+fn a_guess_does_not_excuse_commas() {
+    for line in [r#"{,"a":1}"#, r#"{"x":1"a":1}"#, r#"{"x":1,,"a":1}"#, r#"{"x":1 "a":1}"#, r#"{ ,"a":1}"#] {
+        let chunk = Chunk::copy_of(line.as_bytes());
+        let line = chunk.lines().next().expect("a line");
+        let mut scratch = Scratch::new();
+        let mut cursor = DirectCursor::new(&line, 1, &mut scratch).expect("UTF-8");
+        cursor.begin_object().expect("an object");
+        if line.bytes().contains(&b'x') {
+            assert_eq!(cursor.next_member(&MemberGuess::new("x")), Ok(Member::Guessed));
+            cursor.number().expect("a number");
+        }
+        let found = cursor.next_member(&MemberGuess::new("a"));
+        assert_eq!(found.map_err(|e| e.reason), Err(Reason::NotJson), "{}", line.bytes().escape_ascii());
+    }
+}
+
 /// Containers closed give their level back; raw values count theirs.
 #[test]
 fn depth_is_counted_where_it_is() {

@@ -1,22 +1,22 @@
 //! Choices drawn from bytes.
 
 /// Where all randomness comes from. Zero is always the simplest choice, and what is drawn when the bytes are spent.
-pub struct Choices<'b> {
+pub(crate) struct Choices<'b> {
     bytes: std::slice::Iter<'b, u8>,
 }
 
 impl<'b> Choices<'b> {
-    pub fn new(bytes: &'b [u8]) -> Self {
+    pub(crate) fn new(bytes: &'b [u8]) -> Self {
         Self { bytes: bytes.iter() }
     }
 
     /// Whether only simplest choices are left.
-    pub fn spent(&self) -> bool {
+    pub(crate) fn spent(&self) -> bool {
         self.bytes.len() == 0
     }
 
     /// A number below `limit`, which is at least 1. Takes as many bytes as `limit` has.
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         let mut drawn = 0;
         let mut reach = 1;
         while reach < limit {
@@ -27,11 +27,11 @@ impl<'b> Choices<'b> {
     }
 
     /// True once in `times`.
-    pub fn one_in(&mut self, times: usize) -> bool {
+    pub(crate) fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == times - 1
     }
 
-    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Choices;
 
-pub enum Json {
+pub(crate) enum Json {
     Null,
     Boolean(bool),
     /// The exact text.
@@ -14,16 +14,16 @@ pub enum Json {
 }
 
 /// Code points, lone surrogates among them.
-pub type Text = Vec<u32>;
+pub(crate) type Text = Vec<u32>;
 
-pub fn text(of: &str) -> Text {
+pub(crate) fn text(of: &str) -> Text {
     of.chars().map(u32::from).collect()
 }
 
 impl Json {
     /// Appends the value as JSON text. One in four values has white space around its tokens, one in four strings more
     /// escapes than it needs, one in three objects another order.
-    pub fn spell(&self, choices: &mut Choices<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn spell(&self, choices: &mut Choices<'_>, out: &mut Vec<u8>) {
         let wide = choices.one_in(4);
         self.spell_in(choices, wide, out);
     }
@@ -80,25 +80,26 @@ fn blank(choices: &mut Choices<'_>, wide: bool, out: &mut Vec<u8>) {
 }
 
 fn spell_text(text: &[u32], choices: &mut Choices<'_>, out: &mut Vec<u8>) {
-    let escaping = choices.one_in(4);
+    // One byte a string, not one a character: a bit says how the character at its place is spelled.
+    let pattern = if choices.one_in(4) { choices.below(256) } else { 0 };
     out.push(b'"');
-    for &code in text {
+    for (at, &code) in text.iter().enumerate() {
         let plain = char::from_u32(code).filter(|c| *c >= ' ' && !matches!(c, '"' | '\\'));
+        let other = pattern >> (at % 8) & 1 == 1;
         match plain {
-            Some(plain) if !(escaping && choices.one_in(2)) => {
-                out.extend_from_slice(plain.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-            _ => spell_escape(code, choices, out),
+            Some(plain) if !other => out.extend_from_slice(plain.encode_utf8(&mut [0; 4]).as_bytes()),
+            _ => spell_escape(code, pattern + at, out),
         }
     }
     out.push(b'"');
 }
 
-fn spell_escape(code: u32, choices: &mut Choices<'_>, out: &mut Vec<u8>) {
+/// An escape: short where there is one, or in hexadecimal of either case, as `style` says.
+fn spell_escape(code: u32, style: usize, out: &mut Vec<u8>) {
     const SHORT: [(u32, u8); 8] =
         [(34, b'"'), (92, b'\\'), (47, b'/'), (8, b'b'), (12, b'f'), (10, b'n'), (13, b'r'), (9, b't')];
     if let Some((_, letter)) = SHORT.iter().find(|(short, _)| *short == code)
-        && !choices.one_in(3)
+        && style % 3 < 2
     {
         out.extend_from_slice(&[b'\\', *letter]);
         return;
@@ -108,7 +109,7 @@ fn spell_escape(code: u32, choices: &mut Choices<'_>, out: &mut Vec<u8>) {
         None => vec![u16::try_from(code).expect("a surrogate has 16 bits")],
     };
     for unit in units {
-        let digits = if choices.one_in(2) { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") };
+        let digits = if style % 2 == 0 { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") };
         out.extend_from_slice(digits.as_bytes());
     }
 }

@@ -16,18 +16,18 @@ mod resource;
 
 use lakehaul_schema::ElementTable;
 
-pub use choices::Choices;
+pub(crate) use choices::Choices;
 
 /// One line of an output file.
-pub struct Line {
-    pub resource_type: String,
-    pub text: Vec<u8>,
+pub(crate) struct Line {
+    pub(crate) resource_type: String,
+    pub(crate) text: Vec<u8>,
     /// Whether it is a resource that must come back; if not, it must be refused.
-    pub sound: bool,
+    pub(crate) sound: bool,
 }
 
 /// Up to `limit` lines of at most three types.
-pub fn lines(choices: &mut Choices<'_>, limit: u32) -> Vec<Line> {
+pub(crate) fn lines(choices: &mut Choices<'_>, limit: u32) -> Vec<Line> {
     let all: Vec<&str> = ElementTable::r4().resource_types().collect();
     let types: Vec<&str> = (0..3).map(|_| all[choices.below(all.len())]).collect();
     let mut lines = Vec::new();
@@ -41,7 +41,7 @@ pub fn lines(choices: &mut Choices<'_>, limit: u32) -> Vec<Line> {
 }
 
 /// A line of this type; one in twelve is broken.
-pub fn line(choices: &mut Choices<'_>, resource_type: &str) -> Line {
+pub(crate) fn line(choices: &mut Choices<'_>, resource_type: &str) -> Line {
     let sound = !choices.one_in(12);
     let mut text = Vec::new();
     resource::resource(choices, resource_type).spell(choices, &mut text);

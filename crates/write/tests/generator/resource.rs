@@ -10,7 +10,7 @@ use super::values::{anything, primitive, unknown_name};
 const MOST_DEPTH: usize = 18;
 
 /// A resource of this type. `resourceType` stands first, unless the spelling moves it.
-pub fn resource(choices: &mut Choices<'_>, resource_type: &str) -> Json {
+pub(crate) fn resource(choices: &mut Choices<'_>, resource_type: &str) -> Json {
     let table = ElementTable::r4();
     let type_id = table.resource(resource_type).expect("a type of the table");
     let mut members = vec![(text("resourceType"), Json::Text(text(resource_type)))];
@@ -27,7 +27,8 @@ impl Maker<'_, '_> {
     /// Some members of an object, none twice.
     fn members(&mut self, type_id: TypeId, depth: usize, members: &mut Vec<(Text, Json)>) {
         let object = self.table.object(type_id);
-        let most = if depth == MOST_DEPTH { 12 } else { 5 };
+        // Below one member and slot on average far down, so that a line ends.
+        let most = [14, 6, 4, 3].get(MOST_DEPTH - depth).copied().unwrap_or(2);
         for _ in 0..self.choices.below(most) {
             let is_taken = |members: &[(Text, Json)], name: &Text| members.iter().any(|(taken, _)| taken == name);
             if self.choices.one_in(10) {
@@ -72,7 +73,7 @@ impl Maker<'_, '_> {
             19 if member.list => self.slot(member.kind, depth),
             19 => Json::Array(vec![self.slot(member.kind, depth)]),
             _ if member.list => {
-                let slots = self.choices.below(4) + usize::from(!self.choices.one_in(12));
+                let slots = self.choices.below(3) + usize::from(!self.choices.one_in(12));
                 Json::Array((0..slots).map(|_| self.list_slot(member.kind, depth)).collect())
             }
             _ => self.slot(member.kind, depth),

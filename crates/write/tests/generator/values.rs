@@ -40,7 +40,7 @@ const NAMES: [&str; 22] = [
 ];
 
 /// A value that an element of this kind may have, or one of its JSON type that its column cannot take.
-pub fn primitive(choices: &mut Choices<'_>, kind: Primitive) -> Json {
+pub(crate) fn primitive(choices: &mut Choices<'_>, kind: Primitive) -> Json {
     match kind {
         Primitive::Boolean => Json::Boolean(choices.one_in(2)),
         Primitive::Integer => Json::Number(choices.pick(&INTEGERS).to_owned()),
@@ -53,7 +53,7 @@ pub fn primitive(choices: &mut Choices<'_>, kind: Primitive) -> Json {
 
 /// A value of any type, at most `depth` deep. `repeat_names`: objects may have a name twice, as only text that is kept
 /// raw may.
-pub fn anything(choices: &mut Choices<'_>, depth: usize, repeat_names: bool) -> Json {
+pub(crate) fn anything(choices: &mut Choices<'_>, depth: usize, repeat_names: bool) -> Json {
     match choices.below(if depth > 0 { 9 } else { 6 }) {
         0 => Json::Null,
         1 => Json::Boolean(choices.one_in(2)),
@@ -69,7 +69,7 @@ pub fn anything(choices: &mut Choices<'_>, depth: usize, repeat_names: bool) -> 
 }
 
 /// A member name that no element has, if `is_taken` knows all names that are out of the question.
-pub fn unknown_name(choices: &mut Choices<'_>, is_taken: impl Fn(&Text) -> bool) -> Option<Text> {
+pub(crate) fn unknown_name(choices: &mut Choices<'_>, is_taken: impl Fn(&Text) -> bool) -> Option<Text> {
     let name = text(choices.pick(&NAMES));
     (!is_taken(&name)).then_some(name)
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use lakehaul_write::store::{Store, StoreRead, StoreWrite};
 
 #[derive(Debug, Default)]
-pub struct MemoryStore {
+pub(crate) struct MemoryStore {
     files: Arc<Mutex<BTreeMap<String, Bytes>>>,
 }
 

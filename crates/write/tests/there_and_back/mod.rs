@@ -27,7 +27,7 @@ const MAX_DEPTH: u32 = 100;
 const OUTPUT_FILE: &str = "there/and \"back\".ndjson";
 
 /// Lines out of bytes, loaded with settings out of the same bytes.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
     let settings = Settings::new(&mut choices);
     check_lines(&settings, &generator::lines(&mut choices, 40));
@@ -35,7 +35,7 @@ pub fn check(bytes: &[u8]) {
 
 /// How lines are loaded: what must make no difference.
 #[derive(Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     options: TableOptions,
     workers: usize,
     /// Of ten lines, how many the first run gets.
@@ -44,7 +44,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub fn new(choices: &mut Choices<'_>) -> Self {
+    pub(crate) fn new(choices: &mut Choices<'_>) -> Self {
         let options = TableOptions {
             annotations: Annotations {
                 numeric: !choices.one_in(4),
@@ -64,7 +64,7 @@ impl Settings {
 }
 
 /// Loads, reads back, compares.
-pub fn check_lines(settings: &Settings, lines: &[Line]) {
+pub(crate) fn check_lines(settings: &Settings, lines: &[Line]) {
     let store = Arc::new(MemoryStore::default());
     let first = lines.len() * settings.first_run_tenths / 10;
     let known = load(settings, &store, "run-1", Vec::new(), lines, 0..first);
@@ -161,7 +161,7 @@ fn check_parts(
 }
 
 #[track_caller]
-pub fn assert_same(source: &[u8], rebuilt: &[u8]) {
+pub(crate) fn assert_same(source: &[u8], rebuilt: &[u8]) {
     let legal = serde_json::from_slice::<&serde_json::value::RawValue>(rebuilt);
     assert!(legal.is_ok(), "{legal:?}: {}", String::from_utf8_lossy(rebuilt));
     if Value::read(source) != Value::read(rebuilt) {

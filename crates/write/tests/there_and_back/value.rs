@@ -2,7 +2,7 @@
 
 /// A JSON value: members in order of their names, numbers as their text.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Value {
+pub(crate) enum Value {
     Null,
     Boolean(bool),
     Number(String),
@@ -16,7 +16,7 @@ pub enum Value {
 
 impl Value {
     /// Reads one value with white space around it. Panics on what is not JSON.
-    pub fn read(text: &[u8]) -> Value {
+    pub(crate) fn read(text: &[u8]) -> Value {
         let text = std::str::from_utf8(text).expect("UTF-8");
         let mut reader = Reader { text, at: 0 };
         let value = reader.value();
