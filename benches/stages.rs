@@ -7,7 +7,9 @@ use std::io::sink;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
+use criterion::{
+    BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
+};
 use lakehaul_benches::{ExportFile, export_files, ours, peers};
 use lakehaul_parse::{Chunk, Cursor, TapeCursor, TapeScratch};
 
@@ -110,7 +112,9 @@ fn write(criterion: &mut Criterion, data: &Data) {
     group.bench_function("lakehaul", |b| {
         b.iter_batched(
             temporary,
-            |(_guard, out)| one.install(|| data.sum(|(file, chunk)| ours::write(file, chunk, &out.join(&file.resource_type)))),
+            |(_guard, out)| {
+                one.install(|| data.sum(|(file, chunk)| ours::write(file, chunk, &out.join(&file.resource_type))))
+            },
             BatchSize::PerIteration,
         );
     });

@@ -33,6 +33,7 @@ fn load(lake: &Path, options: &[&str], feed: impl FnOnce(&mut dyn Write) -> io::
 }
 
 #[track_caller]
+#[expect(clippy::print_stderr, reason = "the figure is worth seeing with --nocapture")]
 fn check(peak: u64, memory: u64) {
     eprintln!("peak {} MiB of {} + {} MiB", peak / MIB, memory / MIB, SLACK / MIB);
     assert!(peak <= memory + SLACK, "peak memory {} MiB, allowed {} MiB", peak / MIB, (memory + SLACK) / MIB);

@@ -5,3 +5,9 @@
 
 pub mod frame;
 pub mod parse;
+
+/// Resources out of bytes, and what is asked of them; both stand beside the test that shares them.
+#[path = "../../crates/write/tests/generator/mod.rs"]
+mod generator;
+#[path = "../../crates/write/tests/there_and_back/mod.rs"]
+pub mod there_and_back;

@@ -161,10 +161,14 @@ fn wrong_options_are_refused() {
 }
 
 #[test]
-fn a_lake_that_is_a_file_is_a_failed_destination() {
-    let place = Place::new();
-    place.write("p.ndjson", GOOD);
-    place.write("lake", "a file");
-    place.run(&["load", "p.ndjson", "--to", "lake"]).exits_with(8).tells("error: failed to load").tells("lake");
-    assert_eq!(std::fs::read(place.path("lake")).expect("is still there"), b"a file");
+fn a_lake_that_is_a_file_is_refused_and_the_file_stays() {
+    let setup = |place: &Place| drop(place.write("lake", "a file"));
+    check_refused(setup, &["load", "p.ndjson", "--to", "lake"], 2, "lake is a file; a lake is a folder");
+    check_refused(setup, &["load", "p.ndjson", "--to", "lake/inside"], 8, "error: failed to load");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_destination_that_cannot_be_written_fails() {
+    check_refused(|_| {}, &["load", "p.ndjson", "--to", "/proc/lake"], 8, "error: failed to load");
 }

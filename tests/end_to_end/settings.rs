@@ -63,6 +63,6 @@ fn a_wrong_config_file_is_told_by_name() {
 fn a_wrong_variable_is_told() {
     let place = place();
     let load = ["load", "p.ndjson", "--to", "lake", "--allow-rejects"];
-    place.run_with(&[("LAKEHAUL_THREADS", "many")], &load).exits_with(2).tells("many");
+    place.run_with(&[("LAKEHAUL_THREADS", "many")], &load).exits_with(2).tells("many").tells("LAKEHAUL_THREADS");
     place.run_with(&[("LAKEHAUL_MEMROY", "1GiB")], &load).exits_with(0).tells("LAKEHAUL_MEMROY is set");
 }

@@ -151,6 +151,7 @@ class Spark:
             return None
         builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
         builder = builder.config("spark.sql.warehouse.dir", tempfile.mkdtemp()).config("spark.log.level", "ERROR")
+        builder = builder.config("spark.ui.showConsoleProgress", "false")
         engine = cls()
         engine.version = pyspark.__version__
         engine.session = builder.getOrCreate()

@@ -154,10 +154,10 @@ pub struct LoadArgs {
     )]
     #[arg(value_delimiter = ',')]
     pub annotate: Option<Vec<String>>,
-    /// Table folders: Patient/ (plain) or resource_type=Patient/ (hive) [default: plain]
+    /// Table folders: `Patient/` (plain) or `resource_type=Patient/` (hive) [default: plain]
     #[arg(long, env = "LAKEHAUL_LAYOUT", hide_env = true, help_heading = "The lake (fixed when it is made)")]
     pub layout: Option<LayoutArg>,
-    /// Keep each line's text in a __json column
+    /// Keep each line's text in a `__json` column
     #[arg(long, env = "LAKEHAUL_KEEP_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
     #[arg(help_heading = "The lake (fixed when it is made)")]
     pub keep_json: bool,
@@ -202,6 +202,7 @@ pub struct VerifyArgs {
 
 /// `lakehaul schema`
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: lakehaul schema lake --dialect athena --location s3://bucket/lake")]
 pub struct SchemaArgs {
     /// The lake's folder
     #[arg(value_name = "LAKE")]
@@ -209,7 +210,7 @@ pub struct SchemaArgs {
     /// Only this dialect [default: all]
     #[arg(long, env = "LAKEHAUL_DIALECT", hide_env = true)]
     pub dialect: Option<Dialect>,
-    /// Where the engine finds the lake, like s3://bucket/lake [default: the lake's full path]
+    /// Where the engine finds the lake, such as a bucket's URL [default: the lake's full path]
     #[arg(long, env = "LAKEHAUL_LOCATION", hide_env = true, value_name = "URL")]
     pub location: Option<String>,
     /// Only these tables
@@ -257,9 +258,9 @@ pub enum Level {
 /// Folder names of tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LayoutArg {
-    /// Patient/
+    /// `Patient/`
     Plain,
-    /// resource_type=Patient/
+    /// `resource_type=Patient/`
     Hive,
 }
 

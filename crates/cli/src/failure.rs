@@ -18,7 +18,7 @@ pub enum Failure {
     /// The lake or the load failed; `doing` fits after "failed to".
     Load {
         /// What was attempted.
-        doing: &'static str,
+        doing: String,
         /// Why it failed.
         error: LoadError,
     },
@@ -28,8 +28,8 @@ pub enum Failure {
 
 impl Failure {
     /// For `map_err`: the attempt that failed.
-    pub fn to(doing: &'static str) -> impl Fn(LoadError) -> Failure {
-        move |error| Failure::Load { doing, error }
+    pub fn to(doing: impl Into<String>) -> impl FnOnce(LoadError) -> Failure {
+        move |error| Failure::Load { doing: doing.into(), error }
     }
 
     /// The code to end with.

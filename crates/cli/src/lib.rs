@@ -15,11 +15,12 @@ pub mod failure;
 mod peak_memory;
 mod size;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{Args, Level};
@@ -32,12 +33,18 @@ use resolve::{Form, Manner};
 pub fn main() -> ExitCode {
     let arguments = args::settle_allow_rejects(std::env::args_os());
     let user_file = config::user_file(|name| std::env::var_os(name));
-    let args = match parse(&arguments, user_file) {
+    let args = match parse(&arguments, user_file.as_deref()) {
         Ok(args) => args,
         Err(Unparsed::Clap(error)) => {
             // Help and version are asked for and go to stdout; usage errors go to stderr. Either may be closed.
             let _ = error.print();
-            return if error.use_stderr() { exit::Exit::Usage.into() } else { ExitCode::SUCCESS };
+            if !error.use_stderr() {
+                return ExitCode::SUCCESS;
+            }
+            if let Some(name) = variable_at_fault(&error, &arguments).filter(|name| std::env::var_os(name).is_some()) {
+                let _ = writeln!(std::io::stderr(), "\nhint: the value comes from the environment: {name}");
+            }
+            return exit::Exit::Usage.into();
         }
         Err(Unparsed::Failure(failure)) => {
             let manner = Manner { form: Form::Text, quiet: false, level: Level::Info };
@@ -70,10 +77,10 @@ enum Unparsed {
 }
 
 /// Arguments, then the environment (clap reads it), then the config file, which the arguments may name.
-fn parse(arguments: &[OsString], user_file: Option<PathBuf>) -> Result<Args, Unparsed> {
+fn parse(arguments: &[OsString], user_file: Option<&Path>) -> Result<Args, Unparsed> {
     let matches = Args::command().try_get_matches_from(arguments).map_err(Unparsed::Clap)?;
     let asked_for = matches.get_one::<PathBuf>("config");
-    let config = config::Config::find(asked_for.map(PathBuf::as_path), user_file.as_deref());
+    let config = config::Config::find(asked_for.map(PathBuf::as_path), user_file);
     let matches = match config.map_err(|e| Unparsed::Failure(e.into()))? {
         None => matches,
         Some(config) => {
@@ -89,13 +96,22 @@ fn parse(arguments: &[OsString], user_file: Option<PathBuf>) -> Result<Args, Unp
     Args::from_arg_matches(&matches).map_err(Unparsed::Clap)
 }
 
+/// The variable that a wrong value must have come from, if it came from one: no argument names the option.
+fn variable_at_fault(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    let ContextValue::String(usage) = error.get(ContextKind::InvalidArg)? else { return None };
+    let long = usage.split([' ', '[', '=']).next()?;
+    let typed = arguments.iter().any(|a| a.to_str().is_some_and(|a| a.split('=').next() == Some(long)));
+    let name = long.strip_prefix("--")?.replace('-', "_").to_uppercase();
+    (!typed).then(|| format!("LAKEHAUL_{name}"))
+}
+
 /// `LAKEHAUL_…` variables that no option reads: a typing error would otherwise go unnoticed.
 fn unknown_variables(names: impl Iterator<Item = OsString>) -> Vec<String> {
     let command = Args::command();
     let known: Vec<_> = std::iter::once(&command)
         .chain(command.get_subcommands())
-        .flat_map(|c| c.get_arguments())
-        .filter_map(|a| a.get_env().map(|name| name.to_owned()))
+        .flat_map(clap::Command::get_arguments)
+        .filter_map(|a| a.get_env().map(OsStr::to_owned))
         .collect();
     let mut unknown: Vec<String> = names
         .filter(|name| !known.contains(name))

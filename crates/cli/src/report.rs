@@ -122,13 +122,20 @@ impl Reporter {
     }
 
     fn begin(&self, watch: Watch) {
-        if let Voice::Terminal(bar) = &self.voice {
-            if let Some(bytes) = watch.bytes {
-                bar.set_length(bytes);
-                bar.set_style(style(MEASURED));
-            }
+        if let (Voice::Terminal(bar), Some(bytes)) = (&self.voice, watch.bytes) {
+            bar.set_length(bytes);
+            bar.set_style(style(MEASURED));
         }
         *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch);
+    }
+
+    /// All is read: the counters stand still from now on.
+    fn end_of_pace(&self, now: &str) {
+        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Voice::Terminal(bar) = &self.voice {
+            bar.set_style(style(UNMEASURED));
+            bar.set_message(now.to_owned());
+        }
     }
 
     /// A line for people: as it is on a terminal, with time and level in a log.
@@ -160,6 +167,9 @@ impl Observer for Reporter {
                 bytes: *bytes,
                 since: Instant::now(),
             });
+        }
+        if let Event::Publishing { .. } = &event {
+            self.end_of_pace(&sentence(&event));
         }
         match &self.voice {
             Voice::Json if level <= self.level => self.write_line(&json::event(&event)),
@@ -220,7 +230,12 @@ fn sentence(event: &Event<'_>) -> String {
         Event::PartVerified { path, bytes } => format!("{path}: verified ({})", figures::bytes(*bytes)),
         Event::FileCompared { output_file } => format!("{output_file}: compared"),
         Event::Publishing { parts, rows, bytes } => {
-            format!("publishing {} rows in {} ({})", figures::count(*rows), files(*parts), figures::bytes(*bytes))
+            format!(
+                "publishing {} in {} ({})",
+                figures::counted(*rows, "row", "rows"),
+                files(*parts),
+                figures::bytes(*bytes)
+            )
         }
         Event::Warning(warning) => warning.to_string(),
         _ => "the load goes on".to_owned(),

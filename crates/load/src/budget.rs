@@ -52,6 +52,10 @@ impl Budget {
         if options.max_depth == 0 {
             return Err(LoadError::Usage("a depth of 0 allows no resource; give at least 1 (--max-depth)".to_owned()));
         }
+        if options.max_depth > LoadOptions::MAX_DEPTH_MAX {
+            let max = LoadOptions::MAX_DEPTH_MAX;
+            return Err(LoadError::Usage(format!("lines are at most {max} levels deep (--max-depth)")));
+        }
         let longest = memory / MAX_LINE_SHARE;
         let max_line_bytes = match options.max_line_bytes {
             None => longest.min(DEFAULT_MAX_LINE_BYTES) as usize,

@@ -208,9 +208,9 @@ impl Reader {
         output_file: &str,
         tables: &mut TableSet,
     ) -> Result<Fate, LoadError> {
-        let Ok(json) = std::str::from_utf8(line.bytes()) else {
-            let checked = DirectCursor::new(line, self.max_depth, &mut self.direct).map(drop);
-            return Ok(Fate::Rejected(checked.err().unwrap_or(Reject { reason: Reason::InvalidUtf8, at: 0 })));
+        let json = match line.text() {
+            Ok(json) => json,
+            Err(reject) => return Ok(Fate::Rejected(reject)),
         };
         let origin = Origin { output_file, line: line.number(), json };
         let appended = match self.engine {

@@ -53,10 +53,12 @@ pub struct LoadOptions {
 impl LoadOptions {
     /// 1 GiB.
     pub const MEMORY_BYTES: u64 = 1 << 30;
-    /// Below this the open row groups of even one worker would be of no use to any reader.
-    pub const MEMORY_BYTES_MIN: u64 = 96 << 20;
+    /// 128 MiB. Below, what does not depend on the budget (code, stacks, a row group of each type) weighs more than the budget.
+    pub const MEMORY_BYTES_MIN: u64 = 128 << 20;
     /// FHIR nests a dozen levels; this leaves room for extensions of extensions and keeps recursion bounded.
     pub const MAX_DEPTH: u32 = 128;
+    /// Deeper lines are not worth the stack that comparing them takes.
+    pub const MAX_DEPTH_MAX: u32 = 100_000;
 }
 
 impl Default for LoadOptions {

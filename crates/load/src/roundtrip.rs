@@ -84,7 +84,8 @@ pub fn roundtrip(
     let planned = expand(inputs)?.files;
     let lake = Lake::open_to_read(lake)?;
     let records = lake.records()?;
-    start_workers(reading.budget.threads)?.install(|| compare(&lake, &records, planned, reading, observer))
+    start_workers(reading.budget.threads, reading.max_depth)?
+        .install(|| compare(&lake, &records, planned, reading, observer))
 }
 
 fn compare(

@@ -24,6 +24,12 @@ use crate::schedule::{Reading, Schedule};
 use crate::staged_lines::{Quarantine, StagedLines};
 use crate::{Event, LoadError, Observer, OutputFile, Problem, Progress, TableSummary};
 
+/// The standard library's choice for a thread.
+const STACK_BYTES: usize = 2 << 20;
+
+/// Twice what a level takes in an unoptimised build. Only touched where a line is so deep.
+const STACK_BYTES_A_LEVEL: usize = 2 << 10;
+
 /// How long a worker rests that finds nothing to read, unless a large line leaves before.
 const REST: Duration = Duration::from_millis(1);
 
@@ -81,7 +87,7 @@ pub fn work(plan: Plan, observer: &dyn Observer) -> Result<Worked, LoadError> {
         stopped: AtomicBool::new(false),
         observer,
     };
-    let pool = start_workers(plan.budget.threads)?;
+    let pool = start_workers(plan.budget.threads, plan.max_depth)?;
     // One worker a thread: none can be started from inside another that waits for row groups to be encoded.
     let results = pool.broadcast(|context| shared.run_worker(context.index()));
     let (mut staged, mut by_type) = (Vec::new(), Vec::new());
@@ -112,9 +118,11 @@ pub fn work(plan: Plan, observer: &dyn Observer) -> Result<Worked, LoadError> {
     })
 }
 
-/// A pool of so many threads.
-pub(crate) fn start_workers(threads: usize) -> Result<ThreadPool, LoadError> {
-    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|at| format!("worker-{at}"));
+/// A pool of so many threads, each with the stack to go down to `max_depth`.
+pub(crate) fn start_workers(threads: usize, max_depth: u32) -> Result<ThreadPool, LoadError> {
+    let stack_bytes = STACK_BYTES + max_depth as usize * STACK_BYTES_A_LEVEL;
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(stack_bytes);
+    let builder = builder.thread_name(|at| format!("worker-{at}"));
     builder
         .build()
         .map_err(|error| LoadError::Usage(format!("{threads} threads cannot be started: {error} (--threads)")))

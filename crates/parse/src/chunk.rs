@@ -9,6 +9,8 @@
 
 use std::fmt;
 
+use crate::{Reason, Reject};
+
 /// Readable bytes behind the last line of a chunk; all of them LF. The widest register read at once is as wide.
 pub const PADDING: usize = 64;
 
@@ -157,6 +159,21 @@ impl<'c> Line<'c> {
     #[inline]
     pub fn is_blank(&self) -> bool {
         self.bytes().iter().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
+    }
+
+    /// The line as text, without being checked again.
+    ///
+    /// # Errors
+    /// `invalid_utf8`, at the first byte that is not UTF-8.
+    #[inline]
+    #[expect(unsafe_code, reason = "a second look at every line's UTF-8 costs more than the framing")]
+    pub fn text(&self) -> Result<&'c str, Reject> {
+        match self.utf8_error() {
+            Some(at) => Err(Reject { reason: Reason::InvalidUtf8, at }),
+            // SAFETY: `utf8` says that the line's bytes, or the chunk's, were found to be UTF-8; a line is cut out of its chunk beside
+            // ASCII bytes only, so it is UTF-8 where the chunk is.
+            None => Ok(unsafe { std::str::from_utf8_unchecked(self.bytes()) }),
+        }
     }
 
     /// Where the line is not UTF-8: the position of the first byte that is not; else `None`.

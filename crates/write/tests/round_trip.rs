@@ -9,11 +9,11 @@ use proptest::prelude::*;
 use there_and_back::{Settings, check, check_lines};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() })]
 
     /// Any lines of up to three types, under any settings.
     #[test]
-    fn whatever_is_loaded_comes_back(bytes in proptest::collection::vec(any::<u8>(), 0..6000)) {
+    fn whatever_is_loaded_comes_back(bytes in proptest::collection::vec(any::<u8>(), 0..1500)) {
         check(&bytes);
     }
 }
@@ -23,7 +23,7 @@ proptest! {
 fn every_type_comes_back() {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     for resource_type in ElementTable::r4().resource_types() {
-        let bytes: Vec<u8> = std::iter::repeat_with(|| xorshift(&mut state)).take(12_000).collect();
+        let bytes: Vec<u8> = std::iter::repeat_with(|| xorshift(&mut state)).take(2_500).collect();
         let mut choices = Choices::new(&bytes);
         let settings = Settings::new(&mut choices);
         let mut lines = Vec::new();
@@ -39,6 +39,18 @@ fn xorshift(state: &mut u64) -> u8 {
     *state ^= *state >> 7;
     *state ^= *state << 17;
     (*state >> 32) as u8
+}
+
+/// The fuzzer's kept corpus.
+#[test]
+fn the_kept_corpus_comes_back() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/round_trip");
+    let entries = std::fs::read_dir(folder).expect("the corpus is in the repository");
+    let kept: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+    assert!(!kept.is_empty());
+    for path in kept {
+        check(&std::fs::read(&path).expect("a readable file"));
+    }
 }
 
 /// What a generator meets too seldom, written out.

@@ -18,7 +18,7 @@ pub(super) fn run(args: &CatArgs) -> Result<Exit, Failure> {
     match lakehaul_load::cat(&lake, &args.resource_type, &mut out) {
         Ok(_) => {}
         Err(LoadError::Output(error)) => return Err(Failure::Output(error)),
-        Err(error) => return Err(Failure::Load { doing: "print the table", error }),
+        Err(error) => return Err(Failure::to(format!("print {} of {lake}", args.resource_type))(error)),
     }
     out.flush()?;
     Ok(Exit::Complete)

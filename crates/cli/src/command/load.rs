@@ -15,8 +15,9 @@ use crate::resolve::{self, Form, LoadJob, Manner};
 pub(super) fn run(args: &LoadArgs, manner: Manner) -> Result<Exit, Failure> {
     let job = resolve::load(args)?;
     let reporter = Reporter::to_stderr(manner);
-    let summary =
-        reporter.during(|| lakehaul_load::load(&job.request, &SystemClock, &reporter)).map_err(Failure::to("load"))?;
+    let summary = reporter
+        .during(|| lakehaul_load::load(&job.request, &SystemClock, &reporter))
+        .map_err(Failure::to(format!("load into {}", job.request.lake)))?;
     let exit = Exit::first(summary.problems.iter().map(|p| Exit::of_problem(p, job.allowed)));
     print(&summary, &job, exit, manner)?;
     tell_problems(&summary, &job, manner);
@@ -31,7 +32,8 @@ fn print(summary: &LoadSummary, job: &LoadJob, exit: Exit, manner: Manner) -> Re
         Form::Json => writeln!(out, "{}", json::summary(summary, lake, exit, peak_memory_bytes))?,
         Form::Text if manner.quiet => {}
         Form::Text => {
-            let layout = lakehaul_load::settings(lake).map_err(Failure::to("read the lake's settings"))?.layout;
+            let layout =
+                lakehaul_load::settings(lake).map_err(Failure::to(format!("read the settings of {lake}")))?.layout;
             let source = match job.request.inputs.as_slice() {
                 [Input::Path(path)] => path.to_str(),
                 _ => None,

@@ -13,7 +13,7 @@ use crate::resolve::{self, Form, Manner};
 
 pub(super) fn run(args: &RunsArgs, manner: Manner) -> Result<Exit, Failure> {
     let lake = resolve::lake(&args.lake)?;
-    let runs = lakehaul_load::runs(&lake).map_err(Failure::to("list the runs"))?;
+    let runs = lakehaul_load::runs(&lake).map_err(Failure::to(format!("list the runs of {lake}")))?;
     let mut out = std::io::stdout().lock();
     match manner.form {
         Form::Json => {

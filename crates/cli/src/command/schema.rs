@@ -14,9 +14,9 @@ use crate::resolve::{self, Form, Manner};
 
 pub(super) fn run(args: &SchemaArgs, manner: Manner) -> Result<Exit, Failure> {
     let lake = resolve::lake(&args.lake)?;
-    let read = Failure::to("read the lake's schemas");
-    let schemas = lakehaul_load::schemas(&lake).map_err(&read)?;
-    let layout = lakehaul_load::settings(&lake).map_err(&read)?.layout;
+    let failed = || Failure::to(format!("read the schemas of {lake}"));
+    let schemas = lakehaul_load::schemas(&lake).map_err(failed())?;
+    let layout = lakehaul_load::settings(&lake).map_err(failed())?.layout;
     let schemas = chosen(schemas, &args.types)?;
     let location = match &args.location {
         Some(location) => location.clone(),

@@ -16,8 +16,9 @@ pub(super) fn run(args: &VerifyArgs, manner: Manner) -> Result<Exit, Failure> {
     let lake = resolve::lake(&args.lake)?;
     let reporter = Reporter::to_stderr(manner);
     let (text, good) = if args.roundtrip.is_empty() {
-        let report =
-            reporter.during(|| lakehaul_load::verify(&lake, &reporter)).map_err(Failure::to("verify the lake"))?;
+        let report = reporter
+            .during(|| lakehaul_load::verify(&lake, &reporter))
+            .map_err(Failure::to(format!("verify {lake}")))?;
         let good = report.findings.is_empty();
         (
             match manner.form {
@@ -31,7 +32,7 @@ pub(super) fn run(args: &VerifyArgs, manner: Manner) -> Result<Exit, Failure> {
         let options = resolve::roundtrip_options(args);
         let report = reporter
             .during(|| lakehaul_load::roundtrip(&lake, &inputs, &options, &reporter))
-            .map_err(Failure::to("compare the lake with its source"))?;
+            .map_err(Failure::to(format!("compare {lake} with its source")))?;
         let good = report.differences == 0;
         (
             match manner.form {

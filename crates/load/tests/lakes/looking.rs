@@ -46,6 +46,22 @@ fn legal_oddities_come_back() {
 }
 
 #[test]
+fn deep_lines_come_back_where_they_are_allowed() {
+    let (open, close) = (r#"{"url":"u","extension":["#, "]}");
+    let nested = |levels: usize| format!("{}{}", open.repeat(levels), close.repeat(levels));
+    let lines = [
+        format!(r#"{{"resourceType":"Patient","extension":[{}]}}"#, nested(20_000)),
+        format!(r#"{{"resourceType":"Patient","unknown":{}{}}}"#, "[".repeat(90_000), "]".repeat(90_000)),
+        format!(r#"{{"resourceType":"Patient","contained":[{}]}}"#, nested(20_000)),
+    ];
+    let scene = Scene::new(&[("deep.ndjson", &ndjson(lines))]);
+    let options = LoadOptions { max_depth: LoadOptions::MAX_DEPTH_MAX, ..LoadOptions::default() };
+    assert_eq!(scene.try_load_with(&[""], options.clone()).unwrap().totals.resources, 3);
+    let report = roundtrip(&scene.lake(), &[Input::Path(scene.path("in"))], &options, &Silent).unwrap();
+    assert_eq!((report.resources, &report.examples[..]), (3, [].as_slice()));
+}
+
+#[test]
 fn a_changed_source_is_not_what_was_loaded() {
     let scene = loaded();
     scene.write("Claim.ndjson", &ndjson((0..49).map(claim)));

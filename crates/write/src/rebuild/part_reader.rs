@@ -95,10 +95,7 @@ impl PartReader {
     /// Rebuilds every row, in file order. An error of `each` ends the reading and is returned.
     ///
     /// Holds one batch (a few megabytes, or one row) and one row's text at a time.
-    pub fn for_each_row(
-        &mut self,
-        each: &mut dyn FnMut(Row<'_>) -> Result<(), WriteError>,
-    ) -> Result<(), WriteError> {
+    pub fn for_each_row(&mut self, each: &mut dyn FnMut(Row<'_>) -> Result<(), WriteError>) -> Result<(), WriteError> {
         let mut json = Vec::new();
         let mut first_row = 0;
         for row_group in 0..self.metadata.metadata().num_row_groups() {
@@ -168,7 +165,13 @@ fn read_error(path: &str, source: ParquetError) -> WriteError {
 }
 
 /// Appends a row's resource. `at` counts in the batch, `row` in the part.
-fn push_row<'b>(rows: &Rows<'b>, at: usize, row: u64, extras: &mut Extras<'b>, json: &mut Vec<u8>) -> Result<(), Fault> {
+fn push_row<'b>(
+    rows: &Rows<'b>,
+    at: usize,
+    row: u64,
+    extras: &mut Extras<'b>,
+    json: &mut Vec<u8>,
+) -> Result<(), Fault> {
     let provenance: [(&dyn Array, _); 3] = [(rows.run, RUN), (rows.output_file, OUTPUT_FILE), (rows.line, LINE)];
     if let Some((_, column)) = provenance.into_iter().find(|(array, _)| array.is_null(at)) {
         return Err(Fault::Null { row, column });

@@ -105,10 +105,9 @@ fn slot_shape(table: &ElementTable, kind: MemberKind, stored: &DataType, column:
         (MemberKind::Primitive(Primitive::Integer), DataType::Int32) => Shape::Integer,
         (MemberKind::Primitive(Primitive::Decimal), DataType::Utf8View) => Shape::Verbatim,
         (MemberKind::Primitive(Primitive::Base64Binary), DataType::BinaryView) => Shape::Base64,
-        (
-            MemberKind::Primitive(Primitive::DateTime | Primitive::Xhtml | Primitive::String),
-            DataType::Utf8View,
-        ) => Shape::Text,
+        (MemberKind::Primitive(Primitive::DateTime | Primitive::Xhtml | Primitive::String), DataType::Utf8View) => {
+            Shape::Text
+        }
         (MemberKind::Resource, DataType::Utf8View) => Shape::Verbatim,
         (MemberKind::Object(type_id), DataType::Struct(fields)) => {
             let mut children = Vec::with_capacity(fields.len());

@@ -62,10 +62,8 @@ fn extra(rows: &[&[(&str, &str)]]) -> Column {
     let entries = rows.iter().copied().flatten();
     let keys = StringArray::from_iter_values(entries.clone().map(|(pointer, _)| pointer));
     let values = StringArray::from_iter_values(entries.map(|(_, raw)| raw));
-    let fields = Fields::from(vec![
-        Field::new("key", DataType::Utf8, false),
-        Field::new("value", DataType::Utf8, true),
-    ]);
+    let fields =
+        Fields::from(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)]);
     let entries = StructArray::new(fields.clone(), vec![Arc::new(keys), Arc::new(values)], None);
     let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| row.len()));
     let nulls = rows.iter().map(|row| !row.is_empty()).collect::<NullBuffer>();

@@ -54,7 +54,12 @@ impl Weaver<'_, '_> {
         }
     }
 
-    fn push_list(&mut self, values: &Values<'_>, slots: std::ops::Range<usize>, place: &Place) -> Result<(), Misplaced> {
+    fn push_list(
+        &mut self,
+        values: &Values<'_>,
+        slots: std::ops::Range<usize>,
+        place: &Place,
+    ) -> Result<(), Misplaced> {
         self.out.push(b'[');
         for (index, slot) in slots.enumerate() {
             match self.extras.step(place, &index.to_string()) {

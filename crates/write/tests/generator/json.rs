@@ -109,7 +109,7 @@ fn spell_escape(code: u32, style: usize, out: &mut Vec<u8>) {
         None => vec![u16::try_from(code).expect("a surrogate has 16 bits")],
     };
     for unit in units {
-        let digits = if style % 2 == 0 { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") };
+        let digits = if style.is_multiple_of(2) { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") };
         out.extend_from_slice(digits.as_bytes());
     }
 }
