@@ -96,21 +96,6 @@ impl TableSet {
         Ok(self.finished)
     }
 
-    /// Writes the rows that are in memory, so that they no longer count against the budget. Parts stay open.
-    ///
-    /// # Errors
-    /// The destination failed.
-    pub fn flush_all(&mut self) -> Result<(), WriteError> {
-        let types: Vec<&'static str> = self.tables.keys().copied().collect();
-        for resource_type in types {
-            self.flush(resource_type)?;
-            if let Some(table) = self.tables.get_mut(resource_type) {
-                table.renew();
-            }
-        }
-        Ok(())
-    }
-
     /// Writes the row groups that are large enough. Then, while all tables together take too much, gives back the buffers of
     /// those without rows, and after that writes the largest.
     fn keep_within_budget(&mut self) -> Result<(), WriteError> {

@@ -91,10 +91,12 @@ impl Store for LocalStore {
         unfinished.push(".unfinished");
         let unfinished = target.with_file_name(unfinished);
         let mut file = self.create_at(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        rename(&unfinished, &target)?;
-        self.sync()
+        let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| rename(&unfinished, &target));
+        if written.is_err() {
+            // What keeps it there, such as a full disk, is told by `written`.
+            let _ = fs::remove_file(&unfinished);
+        }
+        written.and_then(|()| self.sync())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
