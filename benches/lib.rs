@@ -1,7 +1,8 @@
 //! What the benches run on, and the steps that they time: export files in memory, and lakehaul and its peers over them.
 //!
-//! The data are the NDJSON files of the folder in `LAKEHAUL_BENCH_DATA`; else those of `../shared/corpus/synthea`; else the export under
-//! `examples/`. A figure says something only about the data it was taken on, so the benches print which it was.
+//! The data are the NDJSON files of the folder in `LAKEHAUL_BENCH_DATA`; else those of `../shared/corpus/synthea`; else
+//! the export under `examples/`. A figure says something only about the data it was taken on, so the benches print
+//! which it was.
 
 #![forbid(unsafe_code)]
 

@@ -49,7 +49,7 @@ pub fn skip(chunk: &Chunk) -> usize {
 pub fn walk(chunk: &Chunk) -> usize {
     let mut scratch = Scratch::new();
     let mut names = Names::default();
-    let values = chunk.lines().map(|line| value(&mut cursor(&line, &mut scratch), &mut names.restarted()));
+    let values = chunk.lines().map(|line| value(&mut cursor(&line, &mut scratch), names.restarted()));
     values.map(|values| values.expect("sound lines")).sum()
 }
 

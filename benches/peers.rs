@@ -1,5 +1,5 @@
-//! arrow-json as one would use it: the schema from a file's first 1,000 lines. What comes later and does not fit is dropped or cut, so this is
-//! the fastest honest use of the library, not a lossless one.
+//! arrow-json as one would use it: the schema from a file's first 1,000 lines. What comes later and does not fit is
+//! dropped or cut, so this is the fastest honest use of the library, not a lossless one.
 
 use std::io::{Cursor, Write};
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! One criterion group a stage, with peers in the same group, throughput in bytes of NDJSON: `cargo bench`.
 //!
-//! The stages build on each other: `columns` parses too, `write` makes columns too. See README.md beside this file for how to read them.
+//! The stages build on each other: `columns` parses too, `write` makes columns too. See README.md beside this file for
+//! how to read them.
 
 use std::hint::black_box;
 use std::io::sink;
@@ -20,6 +21,7 @@ struct Data {
 }
 
 impl Data {
+    #[expect(clippy::print_stdout, reason = "a figure is worth nothing without the data it was taken on")]
     fn read() -> Data {
         let (source, files) = export_files();
         let bytes: usize = files.iter().map(|file| file.text.len()).sum();

@@ -1,9 +1,9 @@
 //! The yardstick: NDJSON to Parquet as one would do it with arrow-json, schema from a sample, and `ArrowWriter`.
 //!
-//! Usage: `compare-arrow-json FOLDER OUT [THREADS]`. Each `.ndjson` file of the folder becomes one Parquet file (zstd 1),
-//! the largest first, two files at a time. The schema is inferred from a file's first 1,000 lines: what comes later and
-//! does not fit it is dropped or cut (`9.9463` in an integer column becomes `9`), so this is the fastest honest use of the
-//! library, not a lossless one.
+//! Usage: `compare-arrow-json FOLDER OUT [THREADS]`. Each `.ndjson` file of the folder becomes one Parquet file (zstd
+//! 1), the largest first, two files at a time. The schema is inferred from a file's first 1,000 lines: what comes later
+//! and does not fit it is dropped or cut (`9.9463` in an integer column becomes `9`), so this is the fastest honest use
+//! of the library, not a lossless one.
 
 #![forbid(unsafe_code)]
 
@@ -30,6 +30,7 @@ const BATCH_ROWS: usize = 8192;
 /// Far above the 8 KiB of a default `BufReader`: system calls then cost nothing.
 const READ_BYTES: usize = 1 << 20;
 
+#[expect(clippy::disallowed_methods, reason = "a program of its own, which takes its own arguments")]
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, out, rest @ ..] = arguments.as_slice() else {

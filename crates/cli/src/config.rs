@@ -1,5 +1,6 @@
 //! The config file: a TOML table of options by their long names. In comes a file, out goes a clap command whose options
-//! have the file's values as defaults, so that a value is read, checked and overridden in one way wherever it comes from.
+//! have the file's values as defaults, so that a value is read, checked and overridden in one way wherever it comes
+//! from.
 //!
 //! The file is `--config FILE`, else `lakehaul/config.toml` in the user's config folder. The current directory is never
 //! searched: a folder of somebody's data must not be able to change what a load does.

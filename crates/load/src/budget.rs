@@ -1,7 +1,7 @@
 //! How a load's memory is divided, once, before it starts. Nothing borrows from anything else later.
 //!
-//! In goes `--memory`, `--threads` and `--max-line`; out come the sizes that the workers keep to. What is left over is the
-//! allocator's: its pages come back late.
+//! In goes `--memory`, `--threads` and `--max-line`; out come the sizes that the workers keep to. What is left over is
+//! the allocator's: its pages come back late.
 
 use crate::{LoadError, LoadOptions};
 
@@ -15,8 +15,8 @@ const DEFAULT_MAX_LINE_BYTES: u64 = 96 << 20;
 /// its buffer's predecessor may not be free yet.
 const MAX_LINE_SHARE: u64 = 12;
 
-/// Of the memory that long lines leave, open row groups get this part, in percent; the rest is for encoding them. Found by
-/// measuring the peak on narrow and wide types with 1 to 8 workers.
+/// Of the memory that long lines leave, open row groups get this part, in percent; the rest is for encoding them. Found
+/// by measuring the peak on narrow and wide types with 1 to 8 workers.
 const BUILDER_PERCENT: u64 = 50;
 
 /// What a worker holds beside its open row groups: a chunk it parses, two that its file's framer fills, decompression.

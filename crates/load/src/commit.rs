@@ -1,7 +1,8 @@
 //! The third step of a run: its parts become visible together, and the run record is the last thing written.
 //!
-//! In goes a [`Worked`], out comes the [`LoadSummary`]. The figures must add up before anything moves. What is to be done is
-//! written down first (see [`journal`](crate::journal)), so that a death half-way is made good by whoever opens the lake next.
+//! In goes a [`Worked`], out comes the [`LoadSummary`]. The figures must add up before anything moves. What is to be
+//! done is written down first (see [`journal`](crate::journal)), so that a death half-way is made good by whoever opens
+//! the lake next.
 
 use std::collections::BTreeMap;
 

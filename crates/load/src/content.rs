@@ -1,8 +1,8 @@
 //! An output file's bytes: as they came, hashed and counted; as text, decompressed.
 //!
-//! In goes any [`Read`]: a file, standard input, later a socket's stream. [`io::ErrorKind::WouldBlock`] from it comes out
-//! as such and loses nothing. What the bytes are is told by their first ones, never by a name. A compressed stream must be
-//! whole, to its trailer; gzip may have several members and zstd several frames.
+//! In goes any [`Read`]: a file, standard input, later a socket's stream. [`io::ErrorKind::WouldBlock`] from it comes
+//! out as such and loses nothing. What the bytes are is told by their first ones, never by a name. A compressed stream
+//! must be whole, to its trailer; gzip may have several members and zstd several frames.
 
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The front of an output file: from its bytes to whole lines, one [`Pulled`] at a time.
 //!
-//! In goes a file's [`Content`]; out come chunks, and lines that are too long, put aside in the store. A front is behind a
-//! lock: who pulls reads, hashes, decompresses and frames, and parses what it got after letting go. Lines larger than
-//! [`LARGE_LINE_BYTES`] are in memory one at a time in the whole run.
+//! In goes a file's [`Content`]; out come chunks, and lines that are too long, put aside in the store. A front is
+//! behind a lock: who pulls reads, hashes, decompresses and frames, and parses what it got after letting go. Lines
+//! larger than [`LARGE_LINE_BYTES`] are in memory one at a time in the whole run.
 
 use std::fs::File;
 use std::io::{self, Read};

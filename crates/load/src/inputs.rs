@@ -68,8 +68,8 @@ pub(crate) struct Expanded {
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// Lists what the inputs name. An input that is not there, a folder without NDJSON and a manifest that leads elsewhere are
-/// errors; a file that cannot be read is not: it is found out when its turn comes.
+/// Lists what the inputs name. An input that is not there, a folder without NDJSON and a manifest that leads elsewhere
+/// are errors; a file that cannot be read is not: it is found out when its turn comes.
 pub(crate) fn expand(inputs: &[Input]) -> Result<Expanded, LoadError> {
     if inputs.is_empty() {
         return Err(LoadError::NothingToLoad("no file, folder or manifest was named".to_owned()));
@@ -241,7 +241,8 @@ fn from_entry(entry: Entry, organized: bool, relative: &Path, target: PathBuf) -
     file
 }
 
-/// The relative and the full path of a manifest's URL, which neither by its text nor by a symbolic link leaves the folder.
+/// The relative and the full path of a manifest's URL, which neither by its text nor by a symbolic link leaves the
+/// folder.
 fn inside(folder: &Path, url: &str) -> Result<(PathBuf, PathBuf), String> {
     let relative = relative_path(url)?;
     let target = folder.join(&relative);
@@ -276,7 +277,8 @@ fn identity(place: &Place) -> Option<FileIdentity> {
     Some(FileIdentity { bytes: metadata.len(), modified_nanos: modified.unwrap_or_default().as_nanos() })
 }
 
-/// The resource type that a file's name begins with: `Patient.000.ndjson`, `1.Patient.ndjson`, `sub/Patient_2.ndjson.gz`.
+/// The resource type that a file's name begins with: `Patient.000.ndjson`, `1.Patient.ndjson`,
+/// `sub/Patient_2.ndjson.gz`.
 fn declared_by_name(name: &str) -> Option<&str> {
     let file_name = name.rsplit('/').next()?;
     let word = file_name.split(|c: char| !c.is_ascii_alphabetic()).find(|word| !word.is_empty())?;

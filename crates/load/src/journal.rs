@@ -1,8 +1,8 @@
 //! What a run leaves behind for the case that it dies: `_lake/staging/<run>/`.
 //!
-//! `plan.json` says which plan the run is; it is written before any work. `commit.json` says what the lake will be and is
-//! written once all parts are durable: from then on the run is finished, and whoever opens the lake next carries out what
-//! is left of it. Between the two, work that was done is done again under the same run.
+//! `plan.json` says which plan the run is; it is written before any work. `commit.json` says what the lake will be and
+//! is written once all parts are durable: from then on the run is finished, and whoever opens the lake next carries out
+//! what is left of it. Between the two, work that was done is done again under the same run.
 
 use lakehaul_write::store::Store;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

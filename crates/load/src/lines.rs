@@ -1,7 +1,7 @@
 //! What becomes of a line: a row, a reject, or one of the few other kinds.
 //!
-//! In come the chunks of one worker; out go rows into its table set, rejects into the quarantine, and counts. Every line is
-//! counted as exactly one kind.
+//! In come the chunks of one worker; out go rows into its table set, rejects into the quarantine, and counts. Every
+//! line is counted as exactly one kind.
 
 use std::time::{Duration, Instant};
 
@@ -239,7 +239,8 @@ struct TypeBytes {
 }
 
 impl TypeBytes {
-    /// Adds a line; the index of its type's figures. Lines of one type follow each other, so the last one is looked at first.
+    /// Adds a line; the index of its type's figures. Lines of one type follow each other, so the last one is looked at
+    /// first.
     fn add(&mut self, name: &str, line_bytes: usize, by_type: &mut Vec<TableSummary>) -> usize {
         let is_last = |&&mut (index, _): &&mut (usize, u64)| by_type[index].resource_type == name;
         let line_bytes = line_bytes as u64;

@@ -1,7 +1,7 @@
 //! A bulk export's manifest as it lies in a folder, and where its URLs lead.
 //!
-//! In goes the manifest's text; out come its entries, in the order of their lists. It is hostile input: a URL that is not a
-//! relative path below the manifest's folder is refused, and nothing is opened here.
+//! In goes the manifest's text; out come its entries, in the order of their lists. It is hostile input: a URL that is
+//! not a relative path below the manifest's folder is refused, and nothing is opened here.
 
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
 //! The first step of a run: what is read, as what, and under which name the run goes.
 //!
-//! In goes the request, out comes a [`Plan`] that [`work`](crate::work) can carry out, or the record of the run that has
-//! carried it out already. The same inputs and row-affecting options make the same plan; a run that died is taken up under
-//! its name.
+//! In goes the request, out comes a [`Plan`] that [`work`](crate::work) can carry out, or the record of the run that
+//! has carried it out already. The same inputs and row-affecting options make the same plan; a run that died is taken
+//! up under its name.
 
 use std::time::Instant;
 

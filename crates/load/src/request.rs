@@ -53,7 +53,8 @@ pub struct LoadOptions {
 impl LoadOptions {
     /// 1 GiB.
     pub const MEMORY_BYTES: u64 = 1 << 30;
-    /// 128 MiB. Below, what does not depend on the budget (code, stacks, a row group of each type) weighs more than the budget.
+    /// 128 MiB. Below, what does not depend on the budget (code, stacks, a row group of each type) weighs more than the
+    /// budget.
     pub const MEMORY_BYTES_MIN: u64 = 128 << 20;
     /// FHIR nests a dozen levels; this leaves room for extensions of extensions and keeps recursion bounded.
     pub const MAX_DEPTH: u32 = 128;

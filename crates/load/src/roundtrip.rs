@@ -3,8 +3,9 @@
 //! In go a lake and the files that it was loaded from; out come the differences. The source is read with simd-json, the
 //! engine that loads do not use, and the rows are rebuilt from their columns.
 //!
-//! Memory does not grow with the data: a line's fingerprint covers its number and its resource, and the fingerprints of 1,024
-//! lines are summed up, once from the source and once from the rows. Only where the sums differ are lines looked at one by one.
+//! Memory does not grow with the data: a line's fingerprint covers its number and its resource, and the fingerprints of
+//! 1,024 lines are summed up, once from the source and once from the rows. Only where the sums differ are lines looked
+//! at one by one.
 
 mod source;
 mod rows;

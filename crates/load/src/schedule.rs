@@ -1,8 +1,8 @@
 //! Which worker reads which output file.
 //!
-//! A worker stays with a file until it is exhausted, takes the largest file that nobody has begun, and once all are begun
-//! helps with the one that has most left. So two thousand small files and one huge file both keep every worker busy, and
-//! no more files are open than there are workers.
+//! A worker stays with a file until it is exhausted, takes the largest file that nobody has begun, and once all are
+//! begun helps with the one that has most left. So two thousand small files and one huge file both keep every worker
+//! busy, and no more files are open than there are workers.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};

@@ -1,8 +1,9 @@
 //! The second step of a run: every output file becomes staged parts, and every line is accounted for.
 //!
-//! In goes a [`Plan`]; out comes a [`Worked`], which [`commit`](crate::commit) publishes. Until then nothing is where a reader
-//! of the lake looks. A fixed pool of workers does all of it: each pulls chunks from a file's front, shreds them into its own
-//! tables, and encodes row groups in the same pool. There is no queue: a worker that is busy does not read.
+//! In goes a [`Plan`]; out comes a [`Worked`], which [`commit`](crate::commit) publishes. Until then nothing is where a
+//! reader of the lake looks. A fixed pool of workers does all of it: each pulls chunks from a file's front, shreds them
+//! into its own tables, and encodes row groups in the same pool. There is no queue: a worker that is busy does not
+//! read.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;

@@ -36,7 +36,8 @@ impl Chunk {
         Chunk { bytes, start, end, offset, first_line }
     }
 
-    /// A chunk of text that did not come through a [`Framer`](crate::Framer): line 1 at offset 0, any length, no BOM cut.
+    /// A chunk of text that did not come through a [`Framer`](crate::Framer): line 1 at offset 0, any length, no BOM
+    /// cut.
     pub fn copy_of(text: &[u8]) -> Chunk {
         let mut bytes = Vec::with_capacity(text.len() + PADDING);
         bytes.extend_from_slice(text);
@@ -170,8 +171,8 @@ impl<'c> Line<'c> {
     pub fn text(&self) -> Result<&'c str, Reject> {
         match self.utf8_error() {
             Some(at) => Err(Reject { reason: Reason::InvalidUtf8, at }),
-            // SAFETY: `utf8` says that the line's bytes, or the chunk's, were found to be UTF-8; a line is cut out of its chunk beside
-            // ASCII bytes only, so it is UTF-8 where the chunk is.
+            // SAFETY: `utf8` says that the line's bytes, or the chunk's, were found to be UTF-8; a line is cut out of
+            // its chunk beside ASCII bytes only, so it is UTF-8 where the chunk is.
             None => Ok(unsafe { std::str::from_utf8_unchecked(self.bytes()) }),
         }
     }

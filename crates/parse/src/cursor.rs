@@ -1,7 +1,8 @@
 //! The seam between parsing and shredding: a validating pull cursor over one line of NDJSON.
 //!
-//! The caller drives: it looks at the next value's first byte with [`Cursor::peek`] and then pulls that value in the form it
-//! wants. Whatever is pulled or skipped is checked against RFC 8259; [`Cursor::finish`] checks the rest of the line.
+//! The caller drives: it looks at the next value's first byte with [`Cursor::peek`] and then pulls that value in the
+//! form it wants. Whatever is pulled or skipped is checked against RFC 8259; [`Cursor::finish`] checks the rest of the
+//! line.
 
 use crate::Reject;
 
@@ -43,7 +44,8 @@ pub enum Text<'c, 't> {
 pub enum Member<'c, 't> {
     /// The member's name is the guess.
     Guessed,
-    /// Another name. (`Text::LoneSurrogate` never: such a name is the reject [`Reason::LoneSurrogateName`](crate::Reason::LoneSurrogateName).)
+    /// Another name. (`Text::LoneSurrogate` never: such a name is the reject
+    /// [`Reason::LoneSurrogateName`](crate::Reason::LoneSurrogateName).)
     Named(Text<'c, 't>),
     /// The object has ended; its `}` is consumed.
     End,
@@ -121,7 +123,8 @@ pub trait Cursor<'c> {
     /// Consumes `null`.
     fn null(&mut self) -> Result<(), Reject>;
 
-    /// Consumes any value, checked in full (nesting counts as depth), and returns its exact text without surrounding white space.
+    /// Consumes any value, checked in full (nesting counts as depth), and returns its exact text without surrounding
+    /// white space.
     fn raw(&mut self) -> Result<&'c str, Reject>;
 
     /// Checks that nothing but white space is left on the line.

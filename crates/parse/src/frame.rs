@@ -1,21 +1,22 @@
 //! From bytes as they arrive to chunks of whole lines.
 //!
-//! In: the decompressed bytes of one output file, in any split, read straight into the framer's buffer. Out: [`Framed`]:
-//! chunks of whole lines, and in pieces the lines that are too long to be held. Never: I/O; a byte lost or looked at as JSON.
+//! In: the decompressed bytes of one output file, in any split, read straight into the framer's buffer. Out:
+//! [`Framed`]: chunks of whole lines, and in pieces the lines that are too long to be held. Never: I/O; a byte lost or
+//! looked at as JSON.
 //!
-//! A chunk is cut behind the last LF of what is there; the rest is carried into the next buffer. So a byte is copied once
-//! at most, or again for as long as its line fills more than a chunk. What comes out depends on the bytes only, but for
-//! where chunks and pieces are cut.
+//! A chunk is cut behind the last LF of what is there; the rest is carried into the next buffer. So a byte is copied
+//! once at most, or again for as long as its line fills more than a chunk. What comes out depends on the bytes only,
+//! but for where chunks and pieces are cut.
 //!
-//! Lines end with LF, and one CR before it belongs to the end. The last line may lack its LF; an empty rest is no line. A
-//! byte order mark at the start of the file is not part of its first line.
+//! Lines end with LF, and one CR before it belongs to the end. The last line may lack its LF; an empty rest is no line.
+//! A byte order mark at the start of the file is not part of its first line.
 
 use std::mem;
 
 use crate::chunk::{Chunk, PADDING};
 
-/// How many buffers wait for reuse. As many as are under way between one framing thread and a small pool of parsers; what
-/// is beyond that comes from an allocator that, at this size, pays a page fault for every 4 KiB.
+/// How many buffers wait for reuse. As many as are under way between one framing thread and a small pool of parsers;
+/// what is beyond that comes from an allocator that, at this size, pays a page fault for every 4 KiB.
 const KEPT_BUFFERS: usize = 8;
 
 /// The byte order mark in UTF-8.
@@ -84,7 +85,8 @@ impl std::fmt::Debug for LongLinePiece {
 pub struct Framer {
     max_line_bytes: usize,
     chunk_bytes: usize,
-    /// `start..filled` has arrived and is not handed out; all of it is initialised, and `PADDING` at its end is not read into.
+    /// `start..filled` has arrived and is not handed out; all of it is initialised, and `PADDING` at its end is not
+    /// read into.
     buffer: Vec<u8>,
     start: usize,
     filled: usize,
@@ -134,8 +136,8 @@ impl Framer {
         }
     }
 
-    /// Starts over for another output file, or inside one: the next byte filled in is at `offset`, the first of line `line`.
-    /// What was not handed out is dropped; buffers are kept.
+    /// Starts over for another output file, or inside one: the next byte filled in is at `offset`, the first of line
+    /// `line`. What was not handed out is dropped; buffers are kept.
     pub fn restart(&mut self, offset: u64, line: u64) {
         (self.start, self.filled, self.searched) = (0, 0, 0);
         (self.offset, self.line) = (offset, line);
@@ -144,8 +146,8 @@ impl Framer {
         self.finished = false;
     }
 
-    /// Where to read bytes into: `at_least` so many, and what else a chunk has room for. Say with [`filled`](Self::filled)
-    /// how many came.
+    /// Where to read bytes into: `at_least` so many, and what else a chunk has room for. Say with
+    /// [`filled`](Self::filled) how many came.
     pub fn space(&mut self, at_least: usize) -> &mut [u8] {
         let at_least = at_least.max(1);
         if self.buffer.is_empty() {
@@ -166,8 +168,8 @@ impl Framer {
         self.filled -= self.start;
         self.searched -= self.start;
         self.start = 0;
-        // Doubled, so that a line that is growing is not copied for every read; in one step to the longest line there may
-        // be once that is near, so that old and new buffer together stay near it too.
+        // Doubled, so that a line that is growing is not copied for every read; in one step to the longest line there
+        // may be once that is near, so that old and new buffer together stay near it too.
         let most = self.max_line_bytes + self.chunk_bytes;
         let grown = match self.filled {
             filled if filled < self.chunk_bytes => 0,
@@ -180,7 +182,8 @@ impl Framer {
         }
     }
 
-    /// `n` bytes have been read into the front of [`space`](Self::space). Call [`next`](Iterator::next) until it is `None` then.
+    /// `n` bytes have been read into the front of [`space`](Self::space). Call [`next`](Iterator::next) until it is
+    /// `None` then.
     pub fn filled(&mut self, n: usize) {
         assert!(n <= self.buffer.len().saturating_sub(self.filled + PADDING), "more than there was space for");
         self.filled += n;
@@ -313,7 +316,8 @@ impl std::fmt::Debug for Framer {
     }
 }
 
-/// Yields what can be cut off by now. `None` is not the end: after more bytes, or [`finish`](Framer::finish), there may be more.
+/// Yields what can be cut off by now. `None` is not the end: after more bytes, or [`finish`](Framer::finish), there may
+/// be more.
 impl Iterator for Framer {
     type Item = Framed;
 

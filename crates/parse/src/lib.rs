@@ -1,10 +1,11 @@
 //! From the bytes of an output file to a validating JSON cursor over each of its lines.
 //!
-//! In: NDJSON, decompressed, in any split. Out: [`Chunk`]s of whole lines, and a [`Cursor`] over each [`Line`] that hands out
-//! what the text says: strings undone, numbers as they stand. Never: I/O, threads, columns, FHIR beyond `resourceType`.
+//! In: NDJSON, decompressed, in any split. Out: [`Chunk`]s of whole lines, and a [`Cursor`] over each [`Line`] that
+//! hands out what the text says: strings undone, numbers as they stand. Never: I/O, threads, columns, FHIR beyond
+//! `resourceType`.
 //!
-//! Two engines stand behind [`Cursor`]. [`DirectCursor`] makes one pass without a tape and is what a load uses; [`TapeCursor`]
-//! goes over simd-json's tape and is what the first one is checked against.
+//! Two engines stand behind [`Cursor`]. [`DirectCursor`] makes one pass without a tape and is what a load uses;
+//! [`TapeCursor`] goes over simd-json's tape and is what the first one is checked against.
 
 mod reject;
 mod chunk;

@@ -22,8 +22,8 @@ const _: () = assert!(size_of::<Result<(), Reject>>() == 8);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
-    /// RFC 8259 allows no such byte here: a missing comma, a misspelt literal, a single quote. Told by cursors, like all up to
-    /// [`LoneSurrogateName`](Reason::LoneSurrogateName).
+    /// RFC 8259 allows no such byte here: a missing comma, a misspelt literal, a single quote. Told by cursors, like
+    /// all up to [`LoneSurrogateName`](Reason::LoneSurrogateName).
     NotJson,
     /// The line ends inside a value, as in a file that was cut off.
     UnexpectedEnd,

@@ -7,8 +7,8 @@ use crate::{Cursor, Line, Member, MemberGuess, Reason, Reject, Text, Token};
 /// How a resource begins in nearly every export.
 const LEADING: &[u8] = b"{\"resourceType\":\"";
 
-/// Enters the line's object. A line that is legal JSON but no object is `not_an_object`; any other that is no object says
-/// what is wrong with it.
+/// Enters the line's object. A line that is legal JSON but no object is `not_an_object`; any other that is no object
+/// says what is wrong with it.
 #[inline]
 pub fn begin_resource<'c, C: Cursor<'c>>(cursor: &mut C) -> Result<(), Reject> {
     if cursor.peek()? == Token::Object { cursor.begin_object() } else { Err(no_object(cursor)) }
@@ -20,7 +20,8 @@ fn no_object<'c, C: Cursor<'c>>(cursor: &mut C) -> Reject {
     whole.err().unwrap_or(Reject { reason: Reason::NotAnObject, at: 0 })
 }
 
-/// The value of the line's `resourceType`, wherever it stands; the first one, if there are several. Uses up a fresh cursor.
+/// The value of the line's `resourceType`, wherever it stands; the first one, if there are several. Uses up a fresh
+/// cursor.
 ///
 /// Reads no further than it must. Where there is none, or it is no string, it reads to the end: what is not JSON is
 /// rejected as that, the rest as `missing_resource_type`.

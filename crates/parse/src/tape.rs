@@ -1,10 +1,11 @@
 //! The second engine: simd-json's tape, behind the same trait.
 //!
-//! In: a [`Line`], and a [`TapeScratch`] that lines share. Out: what [`Cursor`] promises, so that it can be the oracle of
-//! tests and fuzzing, the reader of `verify`, and the yardstick of benches. Never: a line of the direct cursor's code.
+//! In: a [`Line`], and a [`TapeScratch`] that lines share. Out: what [`Cursor`] promises, so that it can be the oracle
+//! of tests and fuzzing, the reader of `verify`, and the yardstick of benches. Never: a line of the direct cursor's
+//! code.
 //!
-//! The whole line is parsed when the cursor is made, from a copy, because simd-json undoes escapes in place. So a line that
-//! is not JSON is refused by [`TapeCursor::new`], and only depth and names by what comes after.
+//! The whole line is parsed when the cursor is made, from a copy, because simd-json undoes escapes in place. So a line
+//! that is not JSON is refused by [`TapeCursor::new`], and only depth and names by what comes after.
 //!
 //! The tape has neither the text of numbers nor that of raw values. Both are taken from the line: a walk over its tokens
 //! ([`span`]) keeps pace with the tape. What simd-json cannot read is made neutral in the copy before ([`neutral`]).

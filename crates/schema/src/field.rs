@@ -1,7 +1,7 @@
 //! The physical columns of a table.
 //!
-//! In comes a [`TableSchema`]; out goes the tree of fields, in file order, with helper columns and fixed columns in their
-//! places. Names are exact; a field knows nothing of Arrow, Parquet or an engine.
+//! In comes a [`TableSchema`]; out goes the tree of fields, in file order, with helper columns and fixed columns in
+//! their places. Names are exact; a field knows nothing of Arrow, Parquet or an engine.
 
 use std::fmt;
 

@@ -13,8 +13,8 @@ use crate::field::{self, Field};
 /// levels 0.02 s, 22 levels 1.3 s).
 pub const MAX_GROUPS: usize = 12;
 
-/// How many Parquet leaves data may grow a table to. Without extensions the widest claims type, ExplanationOfBenefit, has
-/// 1,417 when every path occurs; real exports show hundreds.
+/// How many Parquet leaves data may grow a table to. Without extensions the widest claims type, ExplanationOfBenefit,
+/// has 1,417 when every path occurs; real exports show hundreds.
 pub const MAX_LEAVES: usize = 4000;
 
 /// The columns of one resource type's table: which paths are present, and the lake's choices that add columns.

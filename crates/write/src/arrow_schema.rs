@@ -1,8 +1,8 @@
 //! A table's columns as an Arrow schema.
 //!
-//! In come the fields of a [`lakehaul_schema::TableSchema`]; out goes what the Parquet writer is given. Readers depend on
-//! the inner names: a list's child is `element` (Arrow's own default is `item`), a map's entries are `key_value` with
-//! `key` and `value`.
+//! In come the fields of a [`lakehaul_schema::TableSchema`]; out goes what the Parquet writer is given. Readers depend
+//! on the inner names: a list's child is `element` (Arrow's own default is `item`), a map's entries are `key_value`
+//! with `key` and `value`.
 
 use arrow::datatypes::{DataType, Field as ArrowField, Fields, Schema, TimeUnit};
 use lakehaul_schema::{Field, FieldNode, LeafType};

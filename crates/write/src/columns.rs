@@ -1,4 +1,5 @@
-//! Leaf columns under construction: values, dictionaries, presence in runs. They know nothing of FHIR paths, JSON or Parquet.
+//! Leaf columns under construction: values, dictionaries, presence in runs. They know nothing of FHIR paths, JSON or
+//! Parquet.
 
 mod size;
 mod presence;

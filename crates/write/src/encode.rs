@@ -1,4 +1,5 @@
-//! From levels and values to encoded column chunks: Parquet's pages, statistics and indexes. No file, no schema, no FHIR.
+//! From levels and values to encoded column chunks: Parquet's pages, statistics and indexes. No file, no schema, no
+//! FHIR.
 
 mod hybrid;
 mod delta;

@@ -42,7 +42,8 @@ impl WriteError {
         move |source| WriteError::Store { action, path: path.to_owned(), source }
     }
 
-    /// Parquet's library wraps what a store's writer said: that is told as the store's error, so that a full disk is told as one.
+    /// Parquet's library wraps what a store's writer said: that is told as the store's error, so that a full disk is
+    /// told as one.
     pub(crate) fn parquet(path: &str) -> impl Fn(ParquetError) -> WriteError {
         move |source| match source {
             ParquetError::External(inner) => match inner.downcast::<io::Error>() {

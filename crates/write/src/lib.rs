@@ -5,9 +5,9 @@
 //!                                      └→ record_batch (Arrow arrays)                      part → rebuild (JSON text)
 //! ```
 //!
-//! What comes in: a [`lakehaul_parse::Cursor`] over one line, and its resource type. What goes out: parts that are complete and durable
-//! under staging names. This crate never publishes a part, knows no run but its name, and starts no thread: it encodes in the rayon pool
-//! that it is called in.
+//! What comes in: a [`lakehaul_parse::Cursor`] over one line, and its resource type. What goes out: parts that are
+//! complete and durable under staging names. This crate never publishes a part, knows no run but its name, and starts
+//! no thread: it encodes in the rayon pool that it is called in.
 
 #![warn(missing_docs)]
 

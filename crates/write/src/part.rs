@@ -1,6 +1,7 @@
 //! One Parquet file of a table while it is written, under a staging name.
 //!
-//! In: row groups as encoded chunks. Out: a complete file, durable, with its hash; or an error and a file that nothing refers to.
+//! In: row groups as encoded chunks. Out: a complete file, durable, with its hash; or an error and a file that nothing
+//! refers to.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};

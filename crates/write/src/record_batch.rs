@@ -1,13 +1,15 @@
 //! Leaf columns as Arrow arrays: the same rows as in a part's row group, for engines that take record batches.
 //!
-//! In: cursors over lines of one resource type. Out: a [`RecordBatch`] with the table's whole schema. Arrays are made leaf by leaf in the slots
-//! of the nearest list (or the rows): a group's instances are never gathered first and spread later.
+//! In: cursors over lines of one resource type. Out: a [`RecordBatch`] with the table's whole schema. Arrays are made
+//! leaf by leaf in the slots of the nearest list (or the rows): a group's instances are never gathered first and spread
+//! later.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBufferBuilder, BooleanBuilder, Decimal128Builder, Int32Builder, Int64Array, ListArray,
-    MapArray, RecordBatch, StringArray, StringBuilder, StructArray, TimestampMicrosecondBuilder, new_null_array,
+    ArrayRef, BinaryBuilder, BooleanBufferBuilder, BooleanBuilder, Decimal128Builder, Int32Builder, Int64Array,
+    ListArray, MapArray, RecordBatch, StringArray, StringBuilder, StructArray, TimestampMicrosecondBuilder,
+    new_null_array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef};
@@ -51,16 +53,15 @@ impl BatchBuilder {
         self.shredder.rows as usize
     }
 
-    /// The rows so far as a batch; the builder goes on empty. Batches of one builder may differ in width: its schema only grows.
+    /// The rows so far as a batch; the builder goes on empty. Batches of one builder may differ in width: its schema
+    /// only grows.
     ///
     /// # Errors
     /// A column is beyond Arrow's 32-bit offsets: more than 2 GiB of text in one batch.
     pub fn finish(&mut self) -> Result<RecordBatch, WriteError> {
         let schema = self.table.grow(&self.shredder)?;
-        let batch = record_batch(&self.shredder, &schema.table, &self.run).map_err(|error| WriteError::Parquet {
-            path: self.table.resource_type().to_owned(),
-            source: error.into(),
-        });
+        let batch = record_batch(&self.shredder, &schema.table, &self.run)
+            .map_err(|error| WriteError::Parquet { path: self.table.resource_type().to_owned(), source: error.into() });
         self.shredder.clear();
         batch
     }
@@ -74,7 +75,8 @@ fn record_batch<G>(shredder: &Shredder<G>, table: &TableSchema, run: &str) -> Re
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     let mut next = || fields.next().expect("a schema has its fixed columns");
 
-    let repeated = |text: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows))) };
+    let repeated =
+        |text: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows))) };
     next();
     columns.push(repeated(table.resource_type()));
     let slots = Slots { of_instances: (0..shredder.rows).collect(), len: rows };
@@ -236,7 +238,8 @@ fn leaf(
         }
         _ => text_array(bytes, &at, slots.len)?,
     }];
-    let kept_at = |kept: &[bool]| -> Vec<u32> { at.iter().zip(kept).filter(|(_, kept)| **kept).map(|(&at, _)| at).collect() };
+    let kept_at =
+        |kept: &[bool]| -> Vec<u32> { at.iter().zip(kept).filter(|(_, kept)| **kept).map(|(&at, _)| at).collect() };
     match annotated {
         Annotated::Nothing => {}
         Annotated::Numeric => {

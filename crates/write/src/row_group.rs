@@ -1,8 +1,8 @@
 //! A shredder's rows as the encoded column chunks of one row group, in the order of the table's schema.
 //!
-//! Levels go down the tree from parent to child; a group's members are encoded side by side in the caller's thread pool. A leaf without
-//! a column here gets an all-null chunk from its nearest ancestor's levels. Annotations are computed from their element's column:
-//! once for each dictionary entry, not for each value.
+//! Levels go down the tree from parent to child; a group's members are encoded side by side in the caller's thread
+//! pool. A leaf without a column here gets an all-null chunk from its nearest ancestor's levels. Annotations are
+//! computed from their element's column: once for each dictionary entry, not for each value.
 
 use std::cell::RefCell;
 
@@ -31,7 +31,13 @@ pub(crate) fn encode_row_group<G: ColumnGate>(
     let mut chunks = Vec::with_capacity(schema.columns.num_columns());
 
     let resource_type = schema.table.resource_type().as_bytes();
-    chunks.push(encoder.chunk(0, &[], &root, &Constant { value: resource_type, count: rows }, StatisticsLevel::Page)?);
+    chunks.push(encoder.chunk(
+        0,
+        &[],
+        &root,
+        &Constant { value: resource_type, count: rows },
+        StatisticsLevel::Page,
+    )?);
     chunks.extend(encoder.group(schema.table.root(), Some(0), &root, 1)?);
 
     let always = vec![1; rows];
@@ -85,7 +91,9 @@ impl RowGroup<'_> {
             .collect();
         let chunks: Result<Vec<Vec<EncodedChunk>>, ParquetError> = members
             .into_par_iter()
-            .map(|(present, column)| self.member(present, &shape.members[usize::from(present.member)], node, levels, column))
+            .map(|(present, column)| {
+                self.member(present, &shape.members[usize::from(present.member)], node, levels, column)
+            })
             .collect();
         Ok(chunks?.into_iter().flatten().collect())
     }
@@ -95,7 +103,11 @@ impl RowGroup<'_> {
             None => 1 + member.annotated.within(self.schema.table.annotations()).columns(),
             Some(group) => {
                 let shape = Shape::of(group.type_id);
-                group.members.iter().map(|child| self.columns_of(child, &shape.members[usize::from(child.member)])).sum()
+                group
+                    .members
+                    .iter()
+                    .map(|child| self.columns_of(child, &shape.members[usize::from(child.member)]))
+                    .sum()
             }
         }
     }
@@ -108,9 +120,8 @@ impl RowGroup<'_> {
         levels: &Levels,
         first: usize,
     ) -> Result<Vec<EncodedChunk>, ParquetError> {
-        let child = match node.map(|node| self.nodes.objects[node].child(present.member)) {
-            Some(Child::At(child)) => child,
-            _ => return self.absent(levels, first..first + self.columns_of(present, member)),
+        let Some(Child::At(child)) = node.map(|node| self.nodes.objects[node].child(present.member)) else {
+            return self.absent(levels, first..first + self.columns_of(present, member));
         };
         if !member.list {
             return self.element(present, member, child, levels, first);
@@ -157,7 +168,14 @@ impl RowGroup<'_> {
         let present = &leaf.presence;
         let bytes = match &leaf.values {
             Values::Integers(values) => {
-                return Ok(vec![self.leaf_chunk(first, levels, present, None, &Fixed::new(values.clone()), statistics)?]);
+                return Ok(vec![self.leaf_chunk(
+                    first,
+                    levels,
+                    present,
+                    None,
+                    &Fixed::new(values.clone()),
+                    statistics,
+                )?]);
             }
             Values::Booleans(values) => {
                 return Ok(vec![self.leaf_chunk(first, levels, present, None, &Booleans(values), statistics)?]);
@@ -242,7 +260,10 @@ pub(crate) fn with_encoder<R>(level: i32, work: impl FnOnce(&mut ChunkEncoder) -
 }
 
 /// What `annotate` makes of each value: whether it makes anything, and what.
-pub(crate) fn derive<'a, T: Copy>(bytes: &'a BytesLeaf, annotate: impl Fn(&'a [u8]) -> Option<T>) -> (Vec<bool>, Vec<T>) {
+pub(crate) fn derive<'a, T: Copy>(
+    bytes: &'a BytesLeaf,
+    annotate: impl Fn(&'a [u8]) -> Option<T>,
+) -> (Vec<bool>, Vec<T>) {
     let of_entries: Vec<Option<T>> = bytes.entries().map(&annotate).collect();
     let of_ids = bytes.ids().iter().map(|&id| of_entries[id as usize]);
     let of_plain = (0..bytes.plain_len()).map(|index| annotate(bytes.plain_value(index)));

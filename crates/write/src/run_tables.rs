@@ -86,7 +86,8 @@ pub struct RunTables {
 }
 
 impl RunTables {
-    /// The tables of run `run`, whose parts go under the folder `staging`. `known`: the schemas that the lake has, from which the run's start.
+    /// The tables of run `run`, whose parts go under the folder `staging`. `known`: the schemas that the lake has, from
+    /// which the run's start.
     pub fn new(
         store: Arc<dyn Store>,
         staging: String,
@@ -102,7 +103,8 @@ impl RunTables {
         Arc::new(tables)
     }
 
-    /// Makes all workers' parts fit to be published together: of one schema a table, small ones joined. They stay under staging names.
+    /// Makes all workers' parts fit to be published together: of one schema a table, small ones joined. They stay under
+    /// staging names.
     ///
     /// # Errors
     /// The store failed, or a part is damaged.
@@ -143,7 +145,8 @@ impl RunTables {
     pub fn notes(&self) -> Vec<TableNote> {
         let note = |table: &Arc<RunTable>| {
             let values_beyond_caps = table.lock().beyond_caps;
-            (values_beyond_caps > 0).then(|| TableNote { resource_type: table.resource_type.to_owned(), values_beyond_caps })
+            (values_beyond_caps > 0)
+                .then(|| TableNote { resource_type: table.resource_type.to_owned(), values_beyond_caps })
         };
         self.lock().values().filter_map(note).collect()
     }
@@ -266,4 +269,3 @@ fn observe(nodes: &Nodes, node: usize, schema: &mut TableSchema) {
         }
     }
 }
-

@@ -1,7 +1,8 @@
 //! One worker's tables: a row group under construction and an open part for each resource type it has met.
 //!
-//! In: cursors over lines. Out: parts under staging names, each complete when it is handed over. Workers share only [`RunTables`], which they
-//! ask when a path or a type is seen for the first time and when a row group is finished; never for a row.
+//! In: cursors over lines. Out: parts under staging names, each complete when it is handed over. Workers share only
+//! [`RunTables`], which they ask when a path or a type is seen for the first time and when a row group is finished;
+//! never for a row.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -54,8 +55,8 @@ impl TableSet {
     /// Adds the cursor's line to the table of `resource_type`. The cursor is at the line's start.
     ///
     /// # Errors
-    /// [`AppendError::Reject`]: the line is at fault and left no trace. [`AppendError::Write`]: a row group that was full could not be
-    /// written; the run cannot go on.
+    /// [`AppendError::Reject`]: the line is at fault and left no trace. [`AppendError::Write`]: a row group that was
+    /// full could not be written; the run cannot go on.
     pub fn append<'c, C: Cursor<'c>>(
         &mut self,
         resource_type: &str,
@@ -96,11 +97,12 @@ impl TableSet {
         Ok(self.finished)
     }
 
-    /// Writes the row groups that are large enough. Then, while all tables together take too much, gives back the buffers of
-    /// those without rows, and after that writes the largest.
+    /// Writes the row groups that are large enough. Then, while all tables together take too much, gives back the
+    /// buffers of those without rows, and after that writes the largest.
     fn keep_within_budget(&mut self) -> Result<(), WriteError> {
         self.unseen = 0;
-        let sizes: Vec<(&'static str, Size)> = self.tables.iter().map(|(name, table)| (*name, table.shredder.size())).collect();
+        let sizes: Vec<(&'static str, Size)> =
+            self.tables.iter().map(|(name, table)| (*name, table.shredder.size())).collect();
         let mut total: usize = sizes.iter().map(|(_, size)| size.allocated).sum();
         for (name, size) in &sizes {
             if size.used >= self.run.options.row_group_bytes {

@@ -1,8 +1,8 @@
 //! Parts made fit to be seen together: widened to the run's final schema, and small ones joined.
 //!
-//! In: finished parts of one worker, in the order of their lines. Out: parts that all have the final schema. Column chunks are copied as bytes
-//! (Parquet's row groups are relocatable); only levels are decoded, where a missing leaf needs those of its ancestors. A part that
-//! has the final schema and no small neighbour stays as it is.
+//! In: finished parts of one worker, in the order of their lines. Out: parts that all have the final schema. Column
+//! chunks are copied as bytes (Parquet's row groups are relocatable); only levels are decoded, where a missing leaf
+//! needs those of its ancestors. A part that has the final schema and no small neighbour stays as it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -107,7 +107,8 @@ impl<'a> Source<'a> {
             .with_page_index_policy(PageIndexPolicy::Optional)
             .parse_and_finish(&file)
             .map_err(WriteError::parquet(path))?;
-        let paths = metadata.file_metadata().schema_descr().columns().iter().map(|column| column.path().parts().to_vec());
+        let paths =
+            metadata.file_metadata().schema_descr().columns().iter().map(|column| column.path().parts().to_vec());
         let columns = paths.enumerate().map(|(at, path)| (path, at)).collect();
         Ok(Source { file, path, metadata, columns })
     }
@@ -144,7 +145,11 @@ struct Missing<'a> {
 }
 
 impl Missing<'_> {
-    fn chunk(&mut self, column: &ColumnDescPtr, compression_level: i32) -> Result<(ChunkAt, ColumnCloseResult), WriteError> {
+    fn chunk(
+        &mut self,
+        column: &ColumnDescPtr,
+        compression_level: i32,
+    ) -> Result<(ChunkAt, ColumnCloseResult), WriteError> {
         let source = self.source;
         let rows = source.metadata.row_group(self.row_group).num_rows();
         let (ancestor, sibling) = source.nearest(column.path().parts());
@@ -158,16 +163,16 @@ impl Missing<'_> {
         }
         let AncestorLevels { repetition, definition } = &self.levels[ancestor];
         let levels = ChunkLevels { repetition, definition, slots: definition.len(), rows: rows as u32 };
-        let encoded = with_encoder(compression_level, |encoder| {
-            encoder.encode(column, levels, &NoValues, StatisticsLevel::Page)
-        });
+        let encoded =
+            with_encoder(compression_level, |encoder| encoder.encode(column, levels, &NoValues, StatisticsLevel::Page));
         let encoded = encoded.map_err(WriteError::parquet(source.path))?;
         Ok((ChunkAt { offset: 0, bytes: encoded.bytes }, encoded.close))
     }
 }
 
 impl Source<'_> {
-    /// The deepest ancestor of `path` that the part has, and the shallowest leaf below it. No leaf: the ancestor is the root.
+    /// The deepest ancestor of `path` that the part has, and the shallowest leaf below it. No leaf: the ancestor is the
+    /// root.
     fn nearest<'p>(&self, path: &'p [String]) -> (&'p [String], Option<usize>) {
         let columns = self.metadata.file_metadata().schema_descr().columns();
         for length in (1..path.len()).rev() {
@@ -180,8 +185,8 @@ impl Source<'_> {
         (&[], None)
     }
 
-    /// An ancestor's levels, from those of a leaf below it: slots that repeat below the ancestor are dropped, and definition ends
-    /// at the ancestor's own.
+    /// An ancestor's levels, from those of a leaf below it: slots that repeat below the ancestor are dropped, and
+    /// definition ends at the ancestor's own.
     fn levels_of(&self, row_group: usize, ancestor: &[String], sibling: usize) -> Result<AncestorLevels, WriteError> {
         let (max_definition, max_repetition) = self.ancestor_levels(ancestor)?;
         let (repetition, definition) = self.decode_levels(row_group, sibling)?;

@@ -1,5 +1,5 @@
-//! What a part is: its columns, statistics and key-values; that it is the same however it came about; and that a store which fails is
-//! never taken for one that did not.
+//! What a part is: its columns, statistics and key-values; that it is the same however it came about; and that a store
+//! which fails is never taken for one that did not.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use lakehaul_schema::{Annotations, ElementTable, TableSchema};
 use lakehaul_write::store::{LocalStore, Store, StoreRead, StoreWrite};
 use lakehaul_write::{BatchBuilder, FileReceipt, Origin, RunTables, TableOptions, TableSet};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::data_type::FixedLenByteArray;
+use parquet::data_type::{ByteArray, FixedLenByteArray};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 use tempfile::TempDir;
@@ -47,7 +47,8 @@ impl Lake {
         Lake { folder, store }
     }
 
-    /// Loads the lines that `wanted` picks with one worker and settles: the parts, the schemas, and how many lines were rejected.
+    /// Loads the lines that `wanted` picks with one worker and settles: the parts, the schemas, and how many lines were
+    /// rejected.
     fn load(
         &self,
         options: TableOptions,
@@ -115,7 +116,10 @@ fn a_part_names_what_it_is_and_has_statistics() {
         column.unwrap_or_else(|| panic!("no column {path}")).statistics().expect("statistics").clone()
     };
     let Statistics::ByteArray(id) = statistics("id") else { panic!("id is a byte array") };
-    assert_eq!((id.min_opt().map(|v| v.data()), id.max_opt().map(|v| v.data())), (Some(&b"a"[..]), Some(&b"d"[..])));
+    assert_eq!(
+        (id.min_opt().map(ByteArray::data), id.max_opt().map(ByteArray::data)),
+        (Some(&b"a"[..]), Some(&b"d"[..]))
+    );
     let Statistics::Int64(start) = statistics("__birthDate_start") else { panic!("a timestamp is an INT64") };
     assert_eq!((start.min_opt(), start.null_count_opt()), (Some(&2_678_400_000_000), Some(3)));
     let Statistics::FixedLenByteArray(number) = statistics("extension.list.element.__valueDecimal_numeric") else {

@@ -1,9 +1,9 @@
 //! A resource as 128 bits: equal for equal resources, whatever the order of members, the white space and the spelling of
 //! strings; different, but for an accident, for any other.
 //!
-//! A value's hash is made of its kind and its content: a number's text, a string's characters (its raw text where it has half a
-//! surrogate pair), an array's elements in order, and the sum over an object's members. It is no defence against somebody
-//! who builds a resource in order to deceive; such a one could as well change the lake.
+//! A value's hash is made of its kind and its content: a number's text, a string's characters (its raw text where it
+//! has half a surrogate pair), an array's elements in order, and the sum over an object's members. It is no defence
+//! against somebody who builds a resource in order to deceive; such a one could as well change the lake.
 
 use lakehaul_parse::{Cursor, Member, MemberGuess, Reject, Text, Token};
 

@@ -12,7 +12,8 @@ use crate::{LoadError, RunRecord};
 use super::fingerprint::{fingerprint, no_resource};
 use super::sums::Collect;
 
-/// Rows are put together until they have this many bytes: a cursor needs padding behind its line, and this copies it once.
+/// Rows are put together until they have this many bytes: a cursor needs padding behind its line, and this copies it
+/// once.
 const BATCH_BYTES: usize = 1 << 20;
 
 /// A source file's number by its run and name.

@@ -1,7 +1,7 @@
 //! Strings that hold escapes: RFC 8259, section 7.
 //!
-//! In: a scanner behind a string's plain start. Out: the string's content, in the scratch buffer. Never: the fast path, which
-//! is in the cursor.
+//! In: a scanner behind a string's plain start. Out: the string's content, in the scratch buffer. Never: the fast path,
+//! which is in the cursor.
 //!
 //! `\uD800` to `\uDFFF` are halves of surrogate pairs. A half without its partner is legal JSON and no Unicode text: the
 //! string is kept as it stands then, and only its syntax is checked.
@@ -9,7 +9,8 @@
 use super::scanner::{Mark, Scanner};
 use crate::{Reason, Reject, Text};
 
-/// The rest of a string whose opening quote is at `opened` and whose content starts with `head`, which ends at the scanner.
+/// The rest of a string whose opening quote is at `opened` and whose content starts with `head`, which ends at the
+/// scanner.
 #[cold]
 #[inline(never)]
 pub(super) fn unescape<'c, 't>(
@@ -49,7 +50,8 @@ pub(super) fn skip_string(scan: &mut Scanner<'_>) -> Result<(), Reject> {
     }
 }
 
-/// Moves over an escape, from behind its backslash; over both halves of a surrogate pair. `None`: a half without its partner.
+/// Moves over an escape, from behind its backslash; over both halves of a surrogate pair. `None`: a half without its
+/// partner.
 fn escape(scan: &mut Scanner<'_>) -> Result<Option<char>, Reject> {
     let char = match scan.byte() {
         c @ (b'"' | b'\\' | b'/') => c.into(),

@@ -2,13 +2,13 @@
 //!
 //! In: a place in padded text. Out: the place of that byte. Never: a look at what it is.
 //!
-//! The search is written once, over a register of text ([`Register`]), and goes register by register: compare all bytes with
-//! `"` and with `\`, take the minimum with 0x1F to tell control characters, fold the three into one bit a byte, and stop at
-//! the first bit. It needs no length, because a line feed ends every line and is a control character.
+//! The search is written once, over a register of text ([`Register`]), and goes register by register: compare all bytes
+//! with `"` and with `\`, take the minimum with 0x1F to tell control characters, fold the three into one bit a byte,
+//! and stop at the first bit. It needs no length, because a line feed ends every line and is a control character.
 //!
-//! The start of a string is searched in place, with what every CPU of the architecture has; most strings end there. The rest
-//! of a longer one goes through a function pointer to the widest registers this CPU has. The scalar register serves other
-//! architectures and Miri, and is what the others are tested against.
+//! The start of a string is searched in place, with what every CPU of the architecture has; most strings end there. The
+//! rest of a longer one goes through a function pointer to the widest registers this CPU has. The scalar register
+//! serves other architectures and Miri, and is what the others are tested against.
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod x86_64;
@@ -31,8 +31,8 @@ pub(super) struct Search(FindEnd);
 /// A search for the end of plain content.
 ///
 /// # Safety
-/// A byte that ends plain content stands at or behind `at`, and [`PADDING`](crate::PADDING) bytes from it on are readable,
-/// like all bytes before it. The CPU has what the function is compiled for.
+/// A byte that ends plain content stands at or behind `at`, and [`PADDING`](crate::PADDING) bytes from it on are
+/// readable, like all bytes before it. The CPU has what the function is compiled for.
 type FindEnd = unsafe fn(at: *const u8) -> *const u8;
 
 /// One register of text. `load` reads `BYTES` bytes, at most [`PADDING`](crate::PADDING).
@@ -56,8 +56,8 @@ trait Register: Copy {
 unsafe fn find<R: Register>(mut at: *const u8) -> *const u8 {
     const { assert!(R::BYTES <= crate::PADDING) };
     loop {
-        // SAFETY: the byte that ends the content is not before `at`, so `BYTES <= PADDING` bytes are readable; what the CPU
-        // has is the caller's promise.
+        // SAFETY: the byte that ends the content is not before `at`, so `BYTES <= PADDING` bytes are readable; what the
+        // CPU has is the caller's promise.
         unsafe {
             if let Some(first) = R::load(at).first_end() {
                 return at.add(first);
@@ -83,8 +83,8 @@ impl Search {
     }
 }
 
-/// How many bytes are searched in place before the wider search is called. Walking a Synthea export, 16 was 2 % slower and
-/// 64 was 2 % faster, for twice the code wherever a string is read.
+/// How many bytes are searched in place before the wider search is called. Walking a Synthea export, 16 was 2 % slower
+/// and 64 was 2 % faster, for twice the code wherever a string is read.
 const IN_PLACE: usize = 32;
 
 /// Where plain content that starts at `at` ends.

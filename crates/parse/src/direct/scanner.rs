@@ -1,18 +1,19 @@
 //! A place on a line that only moves forward, over bytes it has looked at.
 //!
-//! In: a [`Line`]. Out: the byte here, and moves over what is expected. Never: a step past the LF that ends the line, which
-//! is why no move needs a length: nothing that is moved over is an LF.
+//! In: a [`Line`]. Out: the byte here, and moves over what is expected. Never: a step past the LF that ends the line,
+//! which is why no move needs a length: nothing that is moved over is an LF.
 //!
 //! This file and the kernels of [`find`](super::find) hold all the `unsafe` of the direct cursor. It rests on what
-//! [`chunk`](crate::chunk) promises: behind each line comes an LF, and [`PADDING`](crate::PADDING) bytes from it on are readable.
+//! [`chunk`](crate::chunk) promises: behind each line comes an LF, and [`PADDING`](crate::PADDING) bytes from it on are
+//! readable.
 
 use std::marker::PhantomData;
 
 use super::find::{Search, plain_end};
 use crate::{Line, MemberGuess, Reason, Reject};
 
-/// A place on a line. `at` stands on a byte of the line or of its end, LF at the furthest, and on a character's first byte.
-/// The line is UTF-8.
+/// A place on a line. `at` stands on a byte of the line or of its end, LF at the furthest, and on a character's first
+/// byte. The line is UTF-8.
 #[derive(Clone, Copy)]
 pub(super) struct Scanner<'c> {
     at: *const u8,
@@ -73,7 +74,6 @@ impl<'c> Scanner<'c> {
     /// # Safety
     /// `mark` is a place on this line that is not behind this one.
     #[inline(always)]
-    #[expect(clippy::disallowed_methods, reason = "this is where `parse` hands out text of a line that it has checked")]
     unsafe fn since_here(&self, mark: Mark<'c>) -> &'c str {
         // SAFETY: both places are on this line, in this order, each on a character's first byte; the line is UTF-8.
         unsafe {
@@ -182,7 +182,8 @@ impl<'c> Scanner<'c> {
         unsafe { self.since_here(mark) }
     }
 
-    /// Moves over the guessed member name, its colon, and a comma before it, if they are here without white space between.
+    /// Moves over the guessed member name, its colon, and a comma before it, if they are here without white space
+    /// between.
     #[inline(always)]
     pub(super) fn eat_member(&mut self, first: bool, guess: &MemberGuess) -> bool {
         let comma = self.byte() == b',';
@@ -223,7 +224,8 @@ impl<'c> Scanner<'c> {
 /// How many of the eight bytes, first one lowest, are digits before the first that is none.
 #[inline(always)]
 fn leading_digits(eight: u64) -> usize {
-    // A digit is 0x30 plus 0 to 9; adding 0x76 sets the high bit from 10 on. A carry spoils only what is behind a non-digit.
+    // A digit is 0x30 plus 0 to 9; adding 0x76 sets the high bit from 10 on. A carry spoils only what is behind a
+    // non-digit.
     let values = eight ^ 0x3030_3030_3030_3030;
     let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
     (others.trailing_zeros() / 8) as usize

@@ -1,9 +1,10 @@
 //! Table definitions for query engines.
 //!
-//! In comes a [`crate::TableSchema`] and where its files are; out goes one statement in the engine's dialect. Pure text: nothing
-//! is run, no file is looked at. One file a dialect states its types and syntax; what they share is here. A statement
-//! ends with `;` and a line feed. Every identifier is quoted and every location escaped, so that neither can end the
-//! statement early. A location is a folder, with or without a slash at its end; the files are the `.parquet` in it.
+//! In comes a [`crate::TableSchema`] and where its files are; out goes one statement in the engine's dialect. Pure
+//! text: nothing is run, no file is looked at. One file a dialect states its types and syntax; what they share is here.
+//! A statement ends with `;` and a line feed. Every identifier is quoted and every location escaped, so that neither
+//! can end the statement early. A location is a folder, with or without a slash at its end; the files are the
+//! `.parquet` in it.
 
 mod spark;
 mod athena;

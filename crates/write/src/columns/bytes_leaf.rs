@@ -1,22 +1,24 @@
 //! A leaf of byte strings: a dictionary while it pays, plain values after.
 //!
-//! In: one value at a time. Out: dictionary entries in order of first use with an id a value, then the plain values in Parquet's PLAIN
-//! form. Two guesses make it fast: a value is first compared with the one that followed its predecessor the last time, and what
-//! is not guessed is found by hash. It never looks at what the bytes mean.
+//! In: one value at a time. Out: dictionary entries in order of first use with an id a value, then the plain values in
+//! Parquet's PLAIN form. Two guesses make it fast: a value is first compared with the one that followed its predecessor
+//! the last time, and what is not guessed is found by hash. It never looks at what the bytes mean.
 //!
-//! Every entry is used by some value, and entries stand in order of first use; so forgetting the newest values (a line that failed)
-//! forgets the newest entries, and the dictionary's smallest and greatest entry are the chunk's statistics.
+//! Every entry is used by some value, and entries stand in order of first use; so forgetting the newest values (a line
+//! that failed) forgets the newest entries, and the dictionary's smallest and greatest entry are the chunk's
+//! statistics.
 
 use super::size::Size;
 
 const NONE: u32 = u32::MAX;
 
-/// Dictionary bytes at which further new values go to the plain part. Readers keep a column's dictionary in memory, and parquet's own
-/// writers use the same limit.
+/// Dictionary bytes at which further new values go to the plain part. Readers keep a column's dictionary in memory, and
+/// parquet's own writers use the same limit.
 const DICTIONARY_BYTES: usize = 1 << 20;
 
-/// Entry counts at which the dictionary is asked whether it pays: with more than 7 entries for 10 values it is dissolved. Ids, which never repeat,
-/// give up after the first 1,024; a column that begins with a burst of new values gets two later chances to stay.
+/// Entry counts at which the dictionary is asked whether it pays: with more than 7 entries for 10 values it is
+/// dissolved. Ids, which never repeat, give up after the first 1,024; a column that begins with a burst of new values
+/// gets two later chances to stay.
 const TRIALS: [usize; 3] = [1 << 10, 1 << 13, 1 << 16];
 
 /// Where a leaf's values are kept.
@@ -178,7 +180,8 @@ impl BytesLeaf {
         true
     }
 
-    /// Doubles the table. Entries go in by id, as they came: so the newest can be taken out again without disturbing the others.
+    /// Doubles the table. Entries go in by id, as they came: so the newest can be taken out again without disturbing
+    /// the others.
     fn grow_table(&mut self) {
         let mut hashes = vec![0; self.first_use.len()];
         for &(hash, id) in &self.table {

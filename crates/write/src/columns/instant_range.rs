@@ -1,7 +1,7 @@
 //! The instants that a FHIR date covers.
 //!
-//! In: the text of a `date`, `dateTime` or `instant` (FHIR R4 §2.24.0.1). Out: its first and last microsecond, in UTC. A text without an
-//! offset is read as UTC. It never guesses: what is not such a text has no range.
+//! In: the text of a `date`, `dateTime` or `instant` (FHIR R4 §2.24.0.1). Out: its first and last microsecond, in UTC.
+//! A text without an offset is read as UTC. It never guesses: what is not such a text has no range.
 
 /// First and last microsecond since 1970-01-01T00:00:00Z, both inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,8 @@ const MINUTE: i64 = 60 * SECOND;
 const DAY: i64 = 86_400 * SECOND;
 
 /// The range of `text`, or nothing where it is no FHIR date: `YYYY`, `YYYY-MM`, `YYYY-MM-DD`, or a date with
-/// `Thh:mm[:ss[.fraction]]` and an optional `Z` or `±hh:mm`. Beyond FHIR's grammar it takes a time without seconds and one without an
-/// offset, both seen in payers' data. Second 60 is the instant after second 59, as POSIX time has it.
+/// `Thh:mm[:ss[.fraction]]` and an optional `Z` or `±hh:mm`. Beyond FHIR's grammar it takes a time without seconds and
+/// one without an offset, both seen in payers' data. Second 60 is the instant after second 59, as POSIX time has it.
 pub(crate) fn instant_range(text: &[u8]) -> Option<InstantRange> {
     let year = digits(text, 0, 4)?;
     if text.len() == 4 {
@@ -103,7 +103,8 @@ fn dashed(text: &[u8], from: usize) -> Option<i64> {
     if *text.get(from)? != b'-' { None } else { digits(text, from + 1, 2) }
 }
 
-/// Days from 1970-01-01 to a day of the proleptic Gregorian calendar (H. Hinnant's `days_from_civil`), or nothing where there is no such day.
+/// Days from 1970-01-01 to a day of the proleptic Gregorian calendar (H. Hinnant's `days_from_civil`), or nothing where
+/// there is no such day.
 fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
@@ -155,9 +156,29 @@ mod tests {
     #[test]
     fn what_is_no_date_has_no_range() {
         for text in [
-            "", "202", "20200", "2020-", "2020-1", "2020-13", "2020-00", "2020-02-30", "2021-02-29", "2020-01-01T", "2020-01-01T24:00:00Z",
-            "2020-01-01T10", "2020-01-01T10:00:61Z", "2020-01-01T10:00:00.Z", "2020-01-01T10:00:00z", "2020-01-01T10:00:00+2:00",
-            "2020-01-01T10:00:00+15:00", "2020-01-01 10:00:00", " 2020", "2020 ", "２０２０", "2020-01-01T10:00:00ZZ", "2020-01-011",
+            "",
+            "202",
+            "20200",
+            "2020-",
+            "2020-1",
+            "2020-13",
+            "2020-00",
+            "2020-02-30",
+            "2021-02-29",
+            "2020-01-01T",
+            "2020-01-01T24:00:00Z",
+            "2020-01-01T10",
+            "2020-01-01T10:00:61Z",
+            "2020-01-01T10:00:00.Z",
+            "2020-01-01T10:00:00z",
+            "2020-01-01T10:00:00+2:00",
+            "2020-01-01T10:00:00+15:00",
+            "2020-01-01 10:00:00",
+            " 2020",
+            "2020 ",
+            "２０２０",
+            "2020-01-01T10:00:00ZZ",
+            "2020-01-011",
         ] {
             assert_eq!(instant_range(text.as_bytes()), None, "{text:?}");
         }

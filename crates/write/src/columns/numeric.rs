@@ -1,7 +1,7 @@
 //! The number that a decimal's text stands for, as DECIMAL(38,6).
 //!
-//! In: a number by RFC 8259's grammar. Out: the value in millionths, rounded half to even, or nothing where it needs more than 38 digits.
-//! The text itself is kept elsewhere; this is an annotation that can be computed with.
+//! In: a number by RFC 8259's grammar. Out: the value in millionths, rounded half to even, or nothing where it needs
+//! more than 38 digits. The text itself is kept elsewhere; this is an annotation that can be computed with.
 
 /// Digits behind the point.
 const SCALE: i64 = 6;
@@ -61,7 +61,8 @@ fn exponent(text: &[u8]) -> i64 {
         [b'+', digits @ ..] => (false, digits),
         digits => (false, digits),
     };
-    let value = digits.iter().fold(0i64, |value, &digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
+    let value =
+        digits.iter().fold(0i64, |value, &digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
     let value = value.min(i64::MAX / 4);
     if negative { -value } else { value }
 }

@@ -1,7 +1,7 @@
 //! Which of a parent's instances have this child: runs of ordinals.
 //!
-//! In: ordinals in strictly ascending order, one call a value. Out: runs, from which definition levels are made when the row group
-//! is encoded. What is absent costs nothing; a child that every parent has costs one run in all.
+//! In: ordinals in strictly ascending order, one call a value. Out: runs, from which definition levels are made when
+//! the row group is encoded. What is absent costs nothing; a child that every parent has costs one run in all.
 
 use super::size::Size;
 

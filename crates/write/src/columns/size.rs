@@ -3,7 +3,8 @@
 use std::iter::Sum;
 use std::ops::Add;
 
-/// Bytes of some buffers. What is used says when a row group is large enough; what is allocated counts against the budget.
+/// Bytes of some buffers. What is used says when a row group is large enough; what is allocated counts against the
+/// budget.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size {
     pub(crate) used: usize,

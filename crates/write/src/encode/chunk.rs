@@ -1,11 +1,12 @@
-//! One leaf of a row group as an encoded column chunk: a dictionary page where there is one, data pages (version 1), statistics and indexes.
+//! One leaf of a row group as an encoded column chunk: a dictionary page where there is one, data pages (version 1),
+//! statistics and indexes.
 //!
-//! Nothing here writes to a file: a chunk is a buffer and its metadata, with offsets from the buffer's start, ready to be spliced
-//! into a row group.
+//! Nothing here writes to a file: a chunk is a buffer and its metadata, with offsets from the buffer's start, ready to
+//! be spliced into a row group.
 
 use bytes::Bytes;
 use parquet::basic::{BoundaryOrder, Compression, Encoding, PageType, Type, ZstdLevel};
-use parquet::column::page::{CompressedPage, Page, PageWriter};
+use parquet::column::page::{CompressedPage, Page, PageWriteSpec, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::data_type::{ByteArray, FixedLenByteArray};
 use parquet::errors::ParquetError;
@@ -17,7 +18,8 @@ use parquet::schema::types::ColumnDescPtr;
 use super::hybrid;
 use super::values::{Bounds, PageValues, sorts_before};
 
-/// Slots at which a page ends. Pruning needs pages smaller than the row group's 131,072 rows; each page costs a header and two index entries.
+/// Slots at which a page ends. Pruning needs pages smaller than the row group's 131,072 rows; each page costs a header
+/// and two index entries.
 const PAGE_SLOTS: usize = 1 << 15;
 /// Bytes of values at which a page ends: the usual page size of other writers.
 const PAGE_BYTES: usize = 1 << 20;
@@ -84,8 +86,9 @@ impl ChunkEncoder {
         let mut pages = SerializedPageWriter::new(&mut sink);
         if let Some((plain, count)) = values.dictionary() {
             let buf = self.compress(&plain)?;
-            let page = Page::DictionaryPage { buf, num_values: count as u32, encoding: Encoding::PLAIN, is_sorted: false };
-            chunk.dictionary(pages.write_page(CompressedPage::new(page, plain.len()))?);
+            let page =
+                Page::DictionaryPage { buf, num_values: count as u32, encoding: Encoding::PLAIN, is_sorted: false };
+            chunk.dictionary(&pages.write_page(CompressedPage::new(page, plain.len()))?);
         }
         let max_definition = column.max_def_level() as u8;
         let (mut slot, mut value) = (0, 0);
@@ -224,12 +227,12 @@ impl Chunk {
         }
     }
 
-    fn dictionary(&mut self, spec: parquet::column::page::PageWriteSpec) {
+    fn dictionary(&mut self, spec: &PageWriteSpec) {
         self.dictionary_offset = Some(spec.offset as i64);
-        self.page(PageType::DICTIONARY_PAGE, Encoding::PLAIN, &spec);
+        self.page(PageType::DICTIONARY_PAGE, Encoding::PLAIN, spec);
     }
 
-    fn page(&mut self, page: PageType, encoding: Encoding, spec: &parquet::column::page::PageWriteSpec) {
+    fn page(&mut self, page: PageType, encoding: Encoding, spec: &PageWriteSpec) {
         self.uncompressed += spec.uncompressed_size as i64;
         self.compressed += spec.compressed_size as i64;
         match self.encodings.iter_mut().find(|(known, with, _)| (*known, *with) == (page, encoding)) {
@@ -240,7 +243,7 @@ impl Chunk {
 
     fn data_page(
         &mut self,
-        spec: &parquet::column::page::PageWriteSpec,
+        spec: &PageWriteSpec,
         encoding: Encoding,
         rows: usize,
         slots: usize,
@@ -262,7 +265,8 @@ impl Chunk {
             return;
         };
         let (min, max) = (self.lower(&bounds.min), self.upper(&bounds.max));
-        // Without an upper bound in 64 bytes (a string of the last code point) the page's own greatest value is given whole.
+        // Without an upper bound in 64 bytes (a string of the last code point) the page's own greatest value is given
+        // whole.
         let page = Bounds { min: min.0, max: max.map_or_else(|| bounds.max.clone(), |max| max.0) };
         self.column_index.append(false, page.min.clone(), page.max.clone(), nulls, None);
         let before = |a: &[u8], b: &[u8]| sorts_before(self.physical, a, b);
@@ -314,7 +318,8 @@ impl Chunk {
                 encodings.push(encoding);
             }
         }
-        let stats = self.encodings.iter().map(|&(page_type, encoding, count)| PageEncodingStats { page_type, encoding, count });
+        let stats =
+            self.encodings.iter().map(|&(page_type, encoding, count)| PageEncodingStats { page_type, encoding, count });
         let metadata = ColumnChunkMetaData::builder(self.column.clone())
             .set_encodings(encodings)
             .set_page_encoding_stats(stats.collect())

@@ -1,4 +1,4 @@
-//! Parquet's DELTA_BINARY_PACKED (Encodings.md, "Delta Encoding") for 64-bit integers.
+//! Parquet's `DELTA_BINARY_PACKED` (Encodings.md, "Delta Encoding") for 64-bit integers.
 
 use super::hybrid::{bit_width, varint};
 

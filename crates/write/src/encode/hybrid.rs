@@ -26,8 +26,8 @@ pub(crate) fn bit_width(max: u64) -> u32 {
 
 /// Appends `values`, each below 2^`width`, without any length in front.
 ///
-/// Runs of eight equal values and more become RLE runs where they begin at a multiple of eight from the last run, the rest is packed in groups
-/// of eight.
+/// Runs of eight equal values and more become RLE runs where they begin at a multiple of eight from the last run, the
+/// rest is packed in groups of eight.
 pub(crate) fn encode<T: Packed>(values: &[T], width: u32, out: &mut Vec<u8>) {
     let mut at = 0;
     while at < values.len() {

@@ -1,7 +1,8 @@
-//! Definition and repetition levels (Dremel; Parquet's Nested Encoding) of a node, made from presence when a row group is encoded.
+//! Definition and repetition levels (Dremel; Parquet's Nested Encoding) of a node, made from presence when a row group
+//! is encoded.
 //!
-//! A *slot* is one (repetition, definition) entry. A node's levels have a slot for each of its instances and for each place where an ancestor
-//! is absent; the instances' slots are the *positions*.
+//! A *slot* is one (repetition, definition) entry. A node's levels have a slot for each of its instances and for each
+//! place where an ancestor is absent; the instances' slots are the *positions*.
 
 use std::sync::Arc;
 
@@ -55,7 +56,8 @@ impl Levels {
         }
     }
 
-    /// The levels of the slots of an optional list's elements. `ends`: elements up to and including each list. No list is empty.
+    /// The levels of the slots of an optional list's elements. `ends`: elements up to and including each list. No list
+    /// is empty.
     pub(crate) fn list(&self, presence: &Presence, ends: &[u32]) -> Levels {
         let total = ends.last().copied().unwrap_or(0) as usize;
         let slots = self.slots() + total - ends.len();
@@ -95,8 +97,8 @@ impl Levels {
         }
     }
 
-    /// The definition levels of an optional leaf, into `out`. `kept` says for each present value whether it has one (annotations may lack
-    /// it).
+    /// The definition levels of an optional leaf, into `out`. `kept` says for each present value whether it has one
+    /// (annotations may lack it).
     pub(crate) fn leaf(&self, presence: &Presence, kept: Option<&[bool]>, out: &mut Vec<u8>) {
         out.clear();
         out.extend_from_slice(&self.definition);

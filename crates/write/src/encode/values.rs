@@ -148,7 +148,8 @@ impl PageValues for BytesLeaf {
             encode_ids(&ids[from..to], self.entries().len(), out);
             return Encoding::RLE_DICTIONARY;
         }
-        // A row on the border has values of both parts; a page without values is plain, since there may be no dictionary.
+        // A row on the border has values of both parts; a page without values is plain, since there may be no
+        // dictionary.
         for &id in &ids[from.min(ids.len())..to.min(ids.len())] {
             let entry = self.entry(id);
             out.extend_from_slice(&(entry.len() as u32).to_le_bytes());
@@ -241,8 +242,8 @@ impl<T: FixedValue> Fixed<T> {
         if entries.len() * 2 <= values.len().max(2) { Fixed::Dictionary { entries, ids } } else { Fixed::Plain(values) }
     }
 
-    /// The values that a dictionary's `ids` stand for by `of_ids`, in which values may repeat and ids without a value are left out. Only the
-    /// entries are hashed.
+    /// The values that a dictionary's `ids` stand for by `of_ids`, in which values may repeat and ids without a value
+    /// are left out. Only the entries are hashed.
     pub(crate) fn of_dictionary(of_ids: &[Option<T>], ids: &[u32]) -> Self {
         let mut entries = Vec::new();
         let mut known = HashMap::new();

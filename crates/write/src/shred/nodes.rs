@@ -1,7 +1,8 @@
 //! The columns of a row group under construction, as a tree beside the schema's.
 //!
-//! A node exists once its path has been seen; what a node keeps is only which of its parent's instances have it, and a leaf its values.
-//! Nodes stay from row group to row group with what they have learnt (which member follows which), their contents do not.
+//! A node exists once its path has been seen; what a node keeps is only which of its parent's instances have it, and a
+//! leaf its values. Nodes stay from row group to row group with what they have learnt (which member follows which),
+//! their contents do not.
 
 use lakehaul_schema::TypeId;
 

@@ -1,4 +1,5 @@
-//! What the shredder knows of a FHIR type before any data: its members, each with its guess, and a hash to find them by name.
+//! What the shredder knows of a FHIR type before any data: its members, each with its guess, and a hash to find them by
+//! name.
 //!
 //! Compiled once a process from the element table, one [`Shape`] a type, when the type is first met.
 
@@ -26,7 +27,8 @@ pub(crate) enum Kind {
     Resource,
     /// A group.
     Object(TypeId),
-    /// A resource's `resourceType`, which has told the table already. It stands behind the type's members and has no column of its own here.
+    /// A resource's `resourceType`, which has told the table already. It stands behind the type's members and has no
+    /// column of its own here.
     ResourceType,
 }
 

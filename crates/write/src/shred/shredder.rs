@@ -1,11 +1,12 @@
 //! Pulls one resource from a cursor into the columns of its table.
 //!
-//! In: a cursor at the start of a line. Out: one more row in the nodes' columns, or, where the line is refused, no trace of it. The work
-//! is proportional to the values on the line, not to the table's columns: a column is made when its path is first seen,
-//! and what is absent costs nothing.
+//! In: a cursor at the start of a line. Out: one more row in the nodes' columns, or, where the line is refused, no
+//! trace of it. The work is proportional to the values on the line, not to the table's columns: a column is made when
+//! its path is first seen, and what is absent costs nothing.
 //!
-//! A member is found by a guess first (the one that stood here last time), then by hash. A value that does not belong where the
-//! element table would have it goes to `__extra` under its JSON Pointer; so every member is kept exactly once.
+//! A member is found by a guess first (the one that stood here last time), then by hash. A value that does not belong
+//! where the element table would have it goes to `__extra` under its JSON Pointer; so every member is kept exactly
+//! once.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -95,14 +96,15 @@ impl<G: ColumnGate> Shredder<G> {
             return Err(Reject { reason: Reason::NotAnObject, at: cursor.position() });
         }
         if !self.object(cursor, 0, self.rows, None)? {
-            // The object is empty. Callers look for the resource type first, so this line never gets here; if it did, it would be this.
+            // The object is empty. Callers look for the resource type first, so this line never gets here; if it did,
+            // it would be this.
             return Err(Reject { reason: Reason::MissingResourceType, at: cursor.position() });
         }
         cursor.finish()
     }
 
-    /// Pulls an object into object node `node` as an instance for the parent's instance `parent`. False: the object is empty and nothing
-    /// was added.
+    /// Pulls an object into object node `node` as an instance for the parent's instance `parent`. False: the object is
+    /// empty and nothing was added.
     fn object<'c, C: Cursor<'c>>(
         &mut self,
         cursor: &mut C,
@@ -144,7 +146,7 @@ impl<G: ColumnGate> Shredder<G> {
                 }
                 Err(name) => {
                     let place = Place { parent: place, step: Step::Name(&name) };
-                    self.to_extra(cursor, &place)?;
+                    self.keep_raw(cursor, &place)?;
                     if !seen.first_unknown(name) {
                         return Err(Reject { reason: Reason::DuplicateMember, at: cursor.position() });
                     }
@@ -170,7 +172,7 @@ impl<G: ColumnGate> Shredder<G> {
         let token = cursor.peek()?;
         let fits = if member.list { token == Token::Array } else { fits(member.kind, token) };
         if !fits {
-            return self.to_extra(cursor, place);
+            return self.keep_raw(cursor, place);
         }
         let child = match self.nodes.objects[node].child(index) {
             Child::At(child) => child,
@@ -234,7 +236,7 @@ impl<G: ColumnGate> Shredder<G> {
             } else if token == Token::Null {
                 cursor.null()?;
             } else {
-                self.to_extra(cursor, &place)?;
+                self.keep_raw(cursor, &place)?;
             }
             ordinal += 1;
             if !cursor.next_element()? {
@@ -279,7 +281,9 @@ impl<G: ColumnGate> Shredder<G> {
                 }
                 Kind::Base64 => {
                     let kept = match cursor.string()? {
-                        Text::Borrowed(text) | Text::Unescaped(text) => decode(text).map_or_else(|| Err(quote(text)), Ok),
+                        Text::Borrowed(text) | Text::Unescaped(text) => {
+                            decode(text).map_or_else(|| Err(quote(text)), Ok)
+                        }
                         Text::LoneSurrogate { raw } => Err(raw.to_owned()),
                     };
                     match kept {
@@ -323,7 +327,7 @@ impl<G: ColumnGate> Shredder<G> {
 
     /// Keeps the next value, whatever it is, as raw text.
     #[cold]
-    fn to_extra<'c, C: Cursor<'c>>(&mut self, cursor: &mut C, place: &Place<'_>) -> Result<(), Reject> {
+    fn keep_raw<'c, C: Cursor<'c>>(&mut self, cursor: &mut C, place: &Place<'_>) -> Result<(), Reject> {
         let raw = cursor.raw()?;
         self.extra.push(self.rows, place, raw);
         Ok(())
@@ -332,7 +336,7 @@ impl<G: ColumnGate> Shredder<G> {
     #[cold]
     fn beyond_caps<'c, C: Cursor<'c>>(&mut self, cursor: &mut C, place: &Place<'_>) -> Result<(), Reject> {
         self.beyond_caps += 1;
-        self.to_extra(cursor, place)
+        self.keep_raw(cursor, place)
     }
 
     /// Forgets the rows; buffers are kept.

@@ -1,8 +1,8 @@
 //! A lake in a folder of this machine.
 //!
-//! A file's bytes are durable once [`StoreWrite::finish`] has returned, its name once [`Store::sync`] has: every folder in
-//! which a name came, went or changed is remembered until then. Nothing written has group or other permission bits unless
-//! they were asked for. Paths that leave the lake's folder are refused.
+//! A file's bytes are durable once [`StoreWrite::finish`] has returned, its name once [`Store::sync`] has: every folder
+//! in which a name came, went or changed is remembered until then. Nothing written has group or other permission bits
+//! unless they were asked for. Paths that leave the lake's folder are refused.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};

@@ -1,11 +1,11 @@
 //! Makes lines of NDJSON out of bytes: FHIR resources as the element table has them, and as it does not.
 //!
-//! In come bytes (a fuzzer's, or proptest's, which then shrinks by shrinking them); out come lines that say of themselves
-//! whether a load must keep them. Every choice is a byte; when the bytes are spent every choice is the simplest one, so
-//! any bytes make some lines. What is made: every element of every type, extensions, siblings of primitives with and
-//! without them, null slots, contained resources, wrong types and cardinalities, unknown members, explicit nulls, empty
-//! objects and arrays, nesting beyond the caps, numbers that no machine type holds, strings that are no Unicode; spelled
-//! with any white space, escapes and member order.
+//! In come bytes (a fuzzer's, or proptest's, which then shrinks by shrinking them); out come lines that say of
+//! themselves whether a load must keep them. Every choice is a byte; when the bytes are spent every choice is the
+//! simplest one, so any bytes make some lines. What is made: every element of every type, extensions, siblings of
+//! primitives with and without them, null slots, contained resources, wrong types and cardinalities, unknown members,
+//! explicit nulls, empty objects and arrays, nesting beyond the caps, numbers that no machine type holds, strings that
+//! are no Unicode; spelled with any white space, escapes and member order.
 //!
 //! Knows the schema crate, not the loader: it is shared by the round-trip test and the fuzz target of that name.
 

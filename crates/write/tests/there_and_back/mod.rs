@@ -1,9 +1,9 @@
 //! The promise, and the body of the fuzz target `round_trip`: a resource that is loaded comes back.
 //!
-//! In come bytes, which make lines and settings; the lines are loaded by some workers in two runs into a store in memory,
-//! settled, and read back. Each sound line must be there once, as the value it was: numbers by their text, members in any
-//! order, strings that are no Unicode by their raw text. Each broken one must have been refused and left nothing. The
-//! comparison has its own reader of JSON, which shares nothing with the loader's.
+//! In come bytes, which make lines and settings; the lines are loaded by some workers in two runs into a store in
+//! memory, settled, and read back. Each sound line must be there once, as the value it was: numbers by their text,
+//! members in any order, strings that are no Unicode by their raw text. Each broken one must have been refused and left
+//! nothing. The comparison has its own reader of JSON, which shares nothing with the loader's.
 
 mod memory_store;
 mod value;

@@ -22,8 +22,8 @@ impl Register for Eight {
 
     #[inline(always)]
     unsafe fn first_end(self) -> Option<usize> {
-        // `x - n` borrows into the high bit of a byte below n (n <= 0x80); a byte that has its own high bit set is none of
-        // them. A borrow can spoil bytes above it, but never the lowest hit.
+        // `x - n` borrows into the high bit of a byte below n (n <= 0x80); a byte that has its own high bit set is none
+        // of them. A borrow can spoil bytes above it, but never the lowest hit.
         let below = |x: u64, n: u64| x.wrapping_sub(ONES * n) & !x & HIGHS;
         let equal = |byte: u8| below(self.0 ^ (ONES * u64::from(byte)), 1);
         let ends = below(self.0, 0x20) | equal(b'"') | equal(b'\\');
