@@ -10,3 +10,4 @@ mod again;
 mod bad_inputs;
 mod settings;
 mod looking;
+mod readers;
