@@ -1,4 +1,4 @@
 #![no_main]
-//! Runs [`lakehaul_fuzz::there_and_back::check`].
+//! Runs [`lakehaul_fuzz::round_trip`].
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| lakehaul_fuzz::there_and_back::check(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| lakehaul_fuzz::round_trip(data));

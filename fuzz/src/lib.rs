@@ -10,4 +10,9 @@ pub mod parse;
 #[path = "../../crates/write/tests/generator/mod.rs"]
 mod generator;
 #[path = "../../crates/write/tests/there_and_back/mod.rs"]
-pub mod there_and_back;
+mod there_and_back;
+
+/// A resource that is loaded comes back.
+pub fn round_trip(data: &[u8]) {
+    there_and_back::check(data);
+}

@@ -363,6 +363,15 @@ mod tests {
     }
 
     #[test]
+    fn help_reads_well() {
+        let mut command = Args::command().term_width(100);
+        insta::assert_snapshot!("help", command.render_long_help());
+        command.build();
+        let load = command.find_subcommand_mut("load").expect("there is load");
+        insta::assert_snapshot!("help_load", load.render_help());
+    }
+
+    #[test]
     fn allow_rejects_takes_a_number_or_nothing() {
         for (line, limit) in [
             ("lakehaul load a b --to l", None),
