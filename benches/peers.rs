@@ -18,6 +18,19 @@ use crate::ExportFile;
 const SAMPLED_LINES: usize = 1000;
 const BATCH_ROWS: usize = 8192;
 
+/// Whether the library reads all of the files; where it does not, what it says to the first.
+///
+/// It refuses, for one, a `null` beside objects in an array, which FHIR has in `_given`.
+pub fn refusal<'f>(files: impl IntoIterator<Item = &'f ExportFile>) -> Option<String> {
+    files.into_iter().find_map(|file| {
+        let text = || Cursor::new(&file.text);
+        let schema = infer_json_schema(text(), Some(SAMPLED_LINES)).map(|(schema, _)| Arc::new(schema));
+        let batches = schema.and_then(|schema| ReaderBuilder::new(schema).with_batch_size(BATCH_ROWS).build(text()));
+        let refused = batches.and_then(|mut batches| batches.try_for_each(|batch| batch.map(drop)));
+        refused.err().map(|error| format!("{}: {error}", file.resource_type))
+    })
+}
+
 fn batches(file: &ExportFile) -> (arrow::datatypes::SchemaRef, impl Iterator<Item = RecordBatch>) {
     let (schema, _) = infer_json_schema(Cursor::new(&file.text), Some(SAMPLED_LINES)).expect("a schema");
     let schema = Arc::new(schema);

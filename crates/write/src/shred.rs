@@ -3,6 +3,8 @@
 mod shape;
 mod nodes;
 mod extra;
+mod seen;
+mod domain;
 mod shredder;
 
 pub(crate) use nodes::{Child, LeafNode, Nodes, Values};

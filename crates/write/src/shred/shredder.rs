@@ -8,15 +8,16 @@
 //! where the element table would have it goes to `__extra` under its JSON Pointer; so every member is kept exactly
 //! once.
 
-use std::collections::HashSet;
 use std::fmt::Debug;
 
 use lakehaul_parse::{Cursor, Member, Reason, Reject, Text, Token};
 use lakehaul_schema::TypeId;
 
+use super::domain::{decode, fits, integer, quote};
 use super::extra::{Extra, Place, Step};
 use super::nodes::{Child, Nodes, Values};
-use super::shape::{Kind, Shape, ShapeMember};
+use super::seen::Seen;
+use super::shape::{Kind, ShapeMember};
 use crate::columns::{BytesLeaf, Size, Storage};
 
 /// Where a line came from: what its provenance columns say.
@@ -354,87 +355,5 @@ impl<G: ColumnGate> Shredder<G> {
     pub(crate) fn size(&self) -> Size {
         let json = self.json.as_ref().map(BytesLeaf::size).unwrap_or_default();
         self.nodes.size() + self.extra.size() + self.output_files.size() + Size::of(&self.lines) + json
-    }
-}
-
-/// Whether a value that begins with `token` can be in a column of `kind`.
-#[inline(always)]
-fn fits(kind: Kind, token: Token) -> bool {
-    match kind {
-        Kind::Text | Kind::LongText | Kind::Base64 => token == Token::String,
-        Kind::Decimal | Kind::Integer => token == Token::Number,
-        Kind::Boolean => matches!(token, Token::True | Token::False),
-        Kind::Resource | Kind::Object(_) => token == Token::Object,
-        Kind::ResourceType => false,
-    }
-}
-
-/// The INT32 whose only spelling is `text`.
-#[inline]
-fn integer(text: &str) -> Option<i32> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let canonical = digits.bytes().all(|byte| byte.is_ascii_digit()) && text != "-0";
-    if canonical { text.parse().ok() } else { None }
-}
-
-/// The bytes whose only base64 spelling (RFC 4648 section 4) is `text`.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let bytes = base64_simd::STANDARD.decode_to_vec(text).ok()?;
-    (base64_simd::STANDARD.encode_to_string(&bytes) == text).then_some(bytes)
-}
-
-/// A JSON string with `text` as its content.
-fn quote(text: &str) -> String {
-    use std::fmt::Write;
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            control if control < ' ' => {
-                write!(quoted, "\\u{:04x}", control as u32).expect("a String takes all that is written");
-            }
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// The members that an object has had so far.
-struct Seen {
-    low: u128,
-    /// For shapes with more than 128 members.
-    high: Vec<u64>,
-    /// Names that the type does not have; mostly there are none.
-    unknown: Option<HashSet<String>>,
-}
-
-impl Seen {
-    #[inline(always)]
-    fn new(shape: &Shape) -> Self {
-        let beyond = shape.members.len().saturating_sub(128);
-        Seen { low: 0, high: vec![0; beyond.div_ceil(64)], unknown: None }
-    }
-
-    /// Whether member `index` has not been there before.
-    #[inline(always)]
-    fn first(&mut self, index: u16) -> bool {
-        if index < 128 {
-            let bit = 1 << index;
-            let first = self.low & bit == 0;
-            self.low |= bit;
-            first
-        } else {
-            let index = index as usize - 128;
-            let bit = 1 << (index % 64);
-            let first = self.high[index / 64] & bit == 0;
-            self.high[index / 64] |= bit;
-            first
-        }
-    }
-
-    fn first_unknown(&mut self, name: String) -> bool {
-        self.unknown.get_or_insert_default().insert(name)
     }
 }
