@@ -62,6 +62,22 @@ fn a_reader_of_cat_may_leave() {
 }
 
 #[test]
+fn a_load_whose_stdout_is_closed_still_tells_how_it_ended() {
+    let place = Place::new();
+    place.write("p.ndjson", "not json\n");
+    let mut child = place
+        .command(&["load", "p.ndjson", "--to", "lake"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(7));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("problem: 1 line was rejected"));
+}
+
+#[test]
 fn verify_finds_what_is_damaged() {
     let place = example_lake();
     let patients = place.path("lake/Patient");

@@ -32,6 +32,14 @@ impl Failure {
         move |error| Failure::Load { doing: doing.into(), error }
     }
 
+    /// The end of a command whose outcome is known by now. A reader of stdout who has left changes nothing about it.
+    pub fn unless_left(printed: io::Result<()>, exit: Exit) -> Result<Exit, Failure> {
+        match printed {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+            Ok(()) | Err(_) => Ok(exit),
+        }
+    }
+
     /// The code to end with.
     pub fn exit(&self) -> Exit {
         match self {

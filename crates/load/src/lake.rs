@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lakehaul_schema::{Annotations, ElementTable, TableSchema};
+use lakehaul_schema::{Annotations, ElementTable, LAKE_SCHEMA, TableSchema};
 use lakehaul_write::store::{LocalStore, Store, StoreLock};
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,6 @@ const SETTINGS: &str = "_lake/lake.json";
 const LOCK: &str = "_lake/lock";
 const RUNS: &str = "_lake/runs";
 const OWN: &str = "_lake";
-/// Version of the lake schema (`design/lake-schema.md`).
-const LAKE_SCHEMA: u32 = 1;
 
 /// What is fixed when a lake is made: `_lake/lake.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

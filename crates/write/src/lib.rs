@@ -27,8 +27,8 @@ pub mod rebuild;
 mod error;
 
 pub use error::{AppendError, WriteError};
-pub use part::LAKE_SCHEMA_VERSION;
+pub use part::StagedPart;
 pub use record_batch::BatchBuilder;
 pub use run_tables::{FileReceipt, RunTables, TableNote, TableOptions};
 pub use shred::Origin;
-pub use table_set::{StagedPart, TableSet};
+pub use table_set::TableSet;

@@ -13,15 +13,12 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
 use parquet::file::reader::ChunkReader;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
-use lakehaul_schema::{ElementTable, TableSchema};
+use lakehaul_schema::{ElementTable, LAKE_SCHEMA, TableSchema};
 
 use crate::encode::EncodedChunk;
 use crate::error::WriteError;
 use crate::parquet_schema::CompiledSchema;
 use crate::store::{Store, StoreWrite};
-
-/// Version of the lake schema that these files follow; in every footer as `lake.schema`.
-pub const LAKE_SCHEMA_VERSION: &str = "1";
 
 /// A part that is complete and durable under its staging name.
 #[derive(Debug, Clone)]
@@ -31,6 +28,14 @@ pub(crate) struct FinishedPart {
     pub(crate) bytes: u64,
     pub(crate) blake3: String,
     pub(crate) schema: Arc<CompiledSchema>,
+}
+
+/// A worker's part that is complete and durable, and not yet visible.
+#[derive(Debug, Clone)]
+pub struct StagedPart {
+    pub(crate) resource_type: &'static str,
+    pub(crate) worker: usize,
+    pub(crate) part: FinishedPart,
 }
 
 /// A part being written.
@@ -129,7 +134,7 @@ fn properties(table: &TableSchema, compression_level: i32) -> Result<WriterPrope
         .set_key_value_metadata(Some(vec![
             entry("fhir.version", elements.fhir_version()),
             entry("fhir.resourceType", table.resource_type()),
-            entry("lake.schema", LAKE_SCHEMA_VERSION),
+            entry("lake.schema", &LAKE_SCHEMA.to_string()),
             entry("lake.elements.sha256", elements.sha256()),
             entry("lake.annotations", &table.annotations().to_string()),
         ]))

@@ -11,10 +11,9 @@ use lakehaul_schema::{Annotations, ElementTable, TableSchema, TypeId};
 
 use crate::error::WriteError;
 use crate::parquet_schema::CompiledSchema;
-use crate::part::FinishedPart;
+use crate::part::{FinishedPart, StagedPart};
 use crate::shred::{Child, ColumnGate, Kind, Nodes, Shredder};
 use crate::store::Store;
-use crate::table_set::StagedPart;
 use crate::widen::Widening;
 
 /// How a run's tables are written.

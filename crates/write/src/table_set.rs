@@ -11,21 +11,13 @@ use lakehaul_parse::{Cursor, Reason, Reject};
 
 use crate::columns::Size;
 use crate::error::{AppendError, WriteError};
-use crate::part::{FinishedPart, PartWriter};
+use crate::part::{PartWriter, StagedPart};
 use crate::row_group::encode_row_group;
 use crate::run_tables::{RunTable, RunTables};
 use crate::shred::{Origin, Shredder};
 
 /// Rows between two looks at how much memory the row groups take, in bytes of JSON.
 const LOOK_BYTES: usize = 256 << 10;
-
-/// A part that is complete and durable, and not yet visible.
-#[derive(Debug, Clone)]
-pub struct StagedPart {
-    pub(crate) resource_type: &'static str,
-    pub(crate) worker: usize,
-    pub(crate) part: FinishedPart,
-}
 
 /// One worker's open row groups and parts.
 #[derive(Debug)]

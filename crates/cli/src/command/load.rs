@@ -19,29 +19,30 @@ pub(super) fn run(args: &LoadArgs, manner: Manner) -> Result<Exit, Failure> {
         .during(|| lakehaul_load::load(&job.request, &SystemClock, &reporter))
         .map_err(Failure::to(format!("load into {}", job.request.lake)))?;
     let exit = Exit::first(summary.problems.iter().map(|p| Exit::of_problem(p, job.allowed)));
-    print(&summary, &job, exit, manner)?;
+    let text = result(&summary, &job, exit, manner)?;
+    let mut out = std::io::stdout().lock();
+    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     tell_problems(&summary, &job, manner);
-    Ok(exit)
+    Failure::unless_left(printed, exit)
 }
 
-fn print(summary: &LoadSummary, job: &LoadJob, exit: Exit, manner: Manner) -> Result<(), Failure> {
+/// What goes to stdout.
+fn result(summary: &LoadSummary, job: &LoadJob, exit: Exit, manner: Manner) -> Result<String, Failure> {
     let lake = &job.request.lake;
     let peak_memory_bytes = peak_memory::bytes();
-    let mut out = std::io::stdout().lock();
-    match manner.form {
-        Form::Json => writeln!(out, "{}", json::summary(summary, lake, exit, peak_memory_bytes))?,
-        Form::Text if manner.quiet => {}
+    Ok(match manner.form {
+        Form::Json => json::summary(summary, lake, exit, peak_memory_bytes) + "\n",
+        Form::Text if manner.quiet => String::new(),
         Form::Text => {
-            let layout =
-                lakehaul_load::settings(lake).map_err(Failure::to(format!("read the settings of {lake}")))?.layout;
+            let settings = lakehaul_load::settings(lake);
+            let layout = settings.map_err(Failure::to(format!("read the settings of {lake}")))?.layout;
             let source = match job.request.inputs.as_slice() {
                 [Input::Path(path)] => path.to_str(),
                 _ => None,
             };
-            write!(out, "{}", summary::render(summary, &Closing { lake, layout, source, peak_memory_bytes }))?;
+            summary::render(summary, &Closing { lake, layout, source, peak_memory_bytes })
         }
-    }
-    Ok(out.flush()?)
+    })
 }
 
 fn tell_problems(summary: &LoadSummary, job: &LoadJob, manner: Manner) {

@@ -42,12 +42,12 @@ pub(super) fn run(args: &VerifyArgs, manner: Manner) -> Result<Exit, Failure> {
             good,
         )
     };
-    if !good || !manner.quiet || manner.form == Form::Json {
-        let mut out = std::io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.flush()?;
+    let exit = if good { Exit::Complete } else { Exit::Verification };
+    if good && manner.quiet && manner.form == Form::Text {
+        return Ok(exit);
     }
-    Ok(if good { Exit::Complete } else { Exit::Verification })
+    let mut out = std::io::stdout().lock();
+    Failure::unless_left(out.write_all(text.as_bytes()).and_then(|()| out.flush()), exit)
 }
 
 fn ledger_text(report: &VerifyReport, lake: &str) -> String {
