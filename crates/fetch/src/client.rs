@@ -1,0 +1,191 @@
+//! A client of one server, for one caller: all that can be asked of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::capability::{self, Capability};
+use crate::clock::Clock;
+use crate::concurrency::Hosts;
+use crate::error::FetchError;
+use crate::event::FetchObserver;
+use crate::http::Http;
+use crate::kick_off::{self, Cancelled, ExportParameters, KickOff, PollingLocation};
+use crate::manifest::OutputFile;
+use crate::origin::{Origin, PlainHttp};
+use crate::output_file::FileStream;
+use crate::profile::Kind;
+use crate::retry::Patience;
+use crate::secret_url::SecretUrl;
+use crate::status::Poller;
+use crate::token::{Auth, TokenFacts};
+
+/// Whom to ask, as whom, and how patiently.
+#[derive(Clone)]
+pub struct ClientOptions {
+    /// What kind of server it is.
+    pub kind: Kind,
+    /// The gateway's origin, or the FHIR base: see [`Kind::needs_tenant`].
+    pub base_url: Url,
+    /// Whose data a gateway is asked for.
+    pub tenant: Option<String>,
+    /// Where tokens are had, if not where the kind or the server says. Naming it is trusting it with the client's secret.
+    pub token_url: Option<Url>,
+    /// How the client shows who it is.
+    pub auth: Auth,
+    /// What is asked for in a token; `None`: the kind's own ([`Kind::default_scope`]); empty: nothing.
+    pub scope: Option<String>,
+    /// Besides the base URL's: whom credentials may be sent to.
+    pub trusted_origins: Vec<Origin>,
+    /// Whether plain http may leave the machine.
+    pub plain_http: PlainHttp,
+    /// PEM bundles, trusted besides the machine's own authorities.
+    pub ca_certificates: Vec<Vec<u8>>,
+    /// How long to wait and how often to ask again.
+    pub patience: Patience,
+    /// The most output files that one host is asked for at a time.
+    pub concurrency: usize,
+    /// Of the jitter: the same seed waits the same.
+    pub seed: u64,
+}
+
+impl ClientOptions {
+    /// A client without authentication, and the defaults for the rest.
+    pub fn new(kind: Kind, base_url: Url) -> ClientOptions {
+        ClientOptions {
+            kind,
+            base_url,
+            tenant: None,
+            token_url: None,
+            auth: Auth::None,
+            scope: None,
+            trusted_origins: Vec::new(),
+            plain_http: PlainHttp::LoopbackOnly,
+            ca_certificates: Vec::new(),
+            patience: Patience::default(),
+            // An upper limit only: how many a host bears is found out, beginning with fewer.
+            concurrency: 8,
+            seed: 0,
+        }
+    }
+}
+
+/// Asks one server. Cheap to clone; clones share connections, token and limits.
+#[derive(Clone)]
+pub struct Client {
+    http: Http,
+    hosts: Arc<Hosts>,
+}
+
+impl Client {
+    /// Sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for options that do not fit together: a URL that is neither https nor
+    /// on this machine, a gateway without a tenant, a CA file without a certificate.
+    pub fn new(
+        options: ClientOptions,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn FetchObserver>,
+    ) -> Result<Client, FetchError> {
+        let hosts = Arc::new(Hosts::new(options.concurrency, observer.clone()));
+        Ok(Client { http: Http::new(options, clock, observer)?, hosts })
+    }
+
+    /// Begins an export.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ExportFailed`](crate::ErrorKind::ExportFailed) with the server's own words where it does not begin one,
+    /// and all that keeps a request from being answered.
+    pub async fn kick_off(&self, export: &ExportParameters) -> Result<KickOff, FetchError> {
+        kick_off::send(&self.http, export).await
+    }
+
+    /// Where [`Client::kick_off`] would ask; nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for parameters that no URL can hold.
+    pub fn kick_off_url(&self, export: &ExportParameters) -> Result<SecretUrl, FetchError> {
+        kick_off::url(&self.http, export)
+    }
+
+    /// Asks for an export's status from now on; sends nothing yet.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "who polls gives the location away: two pollers ask twice as often"
+    )]
+    pub fn poll(&self, location: PollingLocation) -> Poller {
+        Poller::new(self.http.clone(), &location)
+    }
+
+    /// The bytes of an output file; sends nothing yet. All streams of a client together keep to what each host bears.
+    pub fn file(&self, file: &OutputFile) -> FileStream {
+        FileStream::new(self.http.clone(), self.hosts.clone(), file)
+    }
+
+    /// Asks the server to forget an export and its files. A refusal is no error.
+    ///
+    /// # Errors
+    ///
+    /// Why no answer came.
+    pub async fn cancel(&self, location: &PollingLocation) -> Result<Cancelled, FetchError> {
+        kick_off::cancel(&self.http, location).await
+    }
+
+    /// Gets a token, if there is to be one, and tells what is known of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Auth`](crate::ErrorKind::Auth) where it is refused; else why no answer came.
+    pub async fn authorize(&self) -> Result<TokenFacts, FetchError> {
+        self.http.tokens().facts(&self.http).await
+    }
+
+    /// Asks the server what it can do.
+    ///
+    /// # Errors
+    ///
+    /// Why no answer came. A server without the documents is told as such.
+    pub async fn capability(&self) -> Result<Capability, FetchError> {
+        capability::ask(&self.http).await
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Client({})", self.http.origins().home)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn all_of_it_can_move_to_another_thread() {
+        fn check<T: Send>(_: T) {}
+        let options = ClientOptions::new(Kind::Smart, Url::parse("https://payer.example/fhir").unwrap());
+        let client = Client::new(options, Arc::new(SystemClock), Arc::new(())).unwrap();
+        assert_eq!(format!("{client:?}"), "Client(https://payer.example)");
+        let location = PollingLocation::from_stored("https://payer.example/status/1").unwrap();
+        let file = OutputFile {
+            role: crate::manifest::Role::Output,
+            declared_type: None,
+            url: SecretUrl::new(Url::parse("https://payer.example/1").unwrap()),
+            count: None,
+            file_size: None,
+            requires_access_token: true,
+        };
+        check(client.authorize());
+        check(client.capability());
+        check(client.kick_off(&ExportParameters::default()));
+        check(client.cancel(&location));
+        check(client.file(&file).next());
+        check(client.poll(location).next());
+    }
+}

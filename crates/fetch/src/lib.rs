@@ -1,0 +1,49 @@
+//! A client for FHIR bulk exports over HTTP/1.1: tokens, kick-off, status requests, manifests, and the bytes of output files.
+//!
+//! ```text
+//! ClientOptions → Client → kick_off → PollingLocation → Poller → Manifest → OutputFile → FileStream → Bytes
+//! ```
+//!
+//! It follows the HL7 Bulk Data Access guide (STU1 to STU4 in one tolerant reader), SMART Backend Services for tokens, and
+//! what 1upHealth's gateway does differently. It decompresses nothing, parses no resource, writes no file, prints nothing
+//! and reads no environment but the proxy's. A credential goes to the configured origin and to those the user names,
+//! never to another; no secret is shown by any type here.
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod profile;
+mod origin;
+mod secret_url;
+mod token;
+mod discovery;
+mod capability;
+mod http;
+mod transport;
+mod retry;
+mod kick_off;
+mod operation_outcome;
+mod status;
+mod manifest;
+mod output_file;
+mod concurrency;
+mod clock;
+mod event;
+mod error;
+#[cfg(test)]
+mod testing;
+
+pub use capability::Capability;
+pub use client::{Client, ClientOptions};
+pub use clock::{BoxFuture, Clock, SystemClock};
+pub use error::{ErrorKind, FetchError};
+pub use event::{FetchEvent, FetchObserver};
+pub use kick_off::{Cancelled, ExportParameters, KickOff, Level, Method, PollingLocation};
+pub use manifest::{Batches, Manifest, OutputFile, Role};
+pub use origin::{Origin, PlainHttp};
+pub use output_file::{FileStream, LengthProof};
+pub use profile::Kind;
+pub use retry::Patience;
+pub use secret_url::SecretUrl;
+pub use status::{Poller, Running, Status};
+pub use token::{Auth, EndpointSource, PrivateKey, SecretStyle, TokenEndpoint, TokenFacts};

@@ -1,0 +1,356 @@
+//! An output file's bytes, as they were sent, each once and in order, whatever happens to the connections.
+//!
+//! In goes a manifest's entry; out come chunks until the whole body is proven as far as HTTP can. A file that breaks off is
+//! taken up where it did. What is not the same file any more, or no file at all, is an error, never bytes. Nothing is
+//! decompressed here.
+
+mod answer;
+mod bytes_seen;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, IF_RANGE, RANGE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use tokio::time::Instant;
+
+use crate::concurrency::{Hosts, Permit};
+use crate::error::{ErrorKind, FetchError};
+use crate::http::{Answer, Attempts, Credentials, Http, Outgoing};
+use crate::manifest::OutputFile;
+use crate::origin::{Origin, untrusted};
+use crate::retry::Backoff;
+
+use answer::{Ask, Asked, End, Verdict, Version, judge};
+use bytes_seen::{Check, Seen};
+
+/// How a file's length was proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LengthProof {
+    /// By `Content-Length`, by the end of a chunked body, or by the answer to a request for what follows.
+    Length,
+    /// By nothing: the server closed the connection and cannot tell more. Also while the file has not ended.
+    Unverified,
+}
+
+/// The bytes of one output file.
+///
+/// While a body is open, it holds one of its host's permits: many streams of one client must be read independently of each
+/// other, or none gets on. Dropping a call of [`FileStream::next`] before it is done loses nothing.
+pub struct FileStream {
+    http: Http,
+    hosts: Arc<Hosts>,
+    file: OutputFile,
+    /// Which version of the file was begun.
+    version: Version,
+    total_bytes: Option<u64>,
+    /// What has been handed out.
+    seen: Seen,
+    body: Option<Body>,
+    ranges: Ranges,
+    /// The length at which a body ended that had no end of its own; the next answer is to tell whether there is more.
+    unproven_end: Option<u64>,
+    proof: Option<LengthProof>,
+    backoff: Backoff,
+    /// Bytes handed out since the last failure.
+    progress_bytes: u64,
+}
+
+/// An answer that is being read.
+struct Body {
+    answer: Answer,
+    permit: Permit,
+    /// What comes again, to be held against what was handed out.
+    check: Option<Check>,
+    end: End,
+    /// When the last chunk went out.
+    handed_out: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ranges {
+    /// They work, as far as is known.
+    Try,
+    /// The server does something else.
+    Useless,
+}
+
+const WHAT: &str = "output file";
+/// Less is not a stream that goes on: it must not make the retries endless. A TLS record holds as much.
+const PROGRESS_BYTES: u64 = 16 << 10;
+
+/// A failure, and whether another try is worthwhile: with what the server asked to wait.
+struct Failed {
+    error: FetchError,
+    again: Option<Option<Duration>>,
+}
+
+impl Failed {
+    fn finally(error: FetchError) -> Failed {
+        Failed { error, again: None }
+    }
+
+    fn for_now(error: FetchError, asked: Option<Duration>) -> Failed {
+        Failed { error, again: Some(asked) }
+    }
+}
+
+impl From<FetchError> for Failed {
+    fn from(error: FetchError) -> Failed {
+        let again = error.is_transient().then_some(None);
+        Failed { error, again }
+    }
+}
+
+impl FileStream {
+    /// Asks for nothing yet.
+    pub(crate) fn new(http: Http, hosts: Arc<Hosts>, file: &OutputFile) -> FileStream {
+        let backoff = Backoff::new(http.options().patience);
+        FileStream {
+            http,
+            hosts,
+            file: file.clone(),
+            version: Version::default(),
+            total_bytes: None,
+            seen: Seen::default(),
+            body: None,
+            ranges: Ranges::Try,
+            unproven_end: None,
+            proof: None,
+            backoff,
+            progress_bytes: 0,
+        }
+    }
+
+    /// The next bytes as the server sent them, content coding included; `None` once the whole body has come.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::FileExpired`]: ask the manifest again, and [`move_to`](FileStream::move_to) what it names now.
+    /// [`ErrorKind::FileChanged`]: what was handed out and what would follow do not belong together; the file has to be
+    /// begun anew. [`ErrorKind::NotData`], [`ErrorKind::Auth`], [`ErrorKind::UntrustedOrigin`], [`ErrorKind::Tls`].
+    /// [`ErrorKind::Transport`] once the retries are used; another call begins with all of them again.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
+        while self.proof.is_none() {
+            let step = if self.body.is_some() { self.read().await } else { self.open().await.map(|()| None) };
+            let failed = match step {
+                Ok(Some(bytes)) => return Ok(Some(bytes)),
+                Ok(None) => continue,
+                Err(failed) => failed,
+            };
+            // The permit goes back while this one waits.
+            self.body = None;
+            let Some(asked) = failed.again else { return Err(failed.error) };
+            if std::mem::take(&mut self.progress_bytes) >= PROGRESS_BYTES {
+                self.backoff.reset();
+            }
+            let ridden_out = self.http.ride_out((failed.error, asked), WHAT, &mut self.backoff).await;
+            ridden_out.inspect_err(|_| self.backoff.reset())?;
+        }
+        Ok(None)
+    }
+
+    /// How the length was proven, once [`FileStream::next`] has given `None`.
+    pub fn proof(&self) -> LengthProof {
+        self.proof.unwrap_or(LengthProof::Unverified)
+    }
+
+    /// The file's length, once the server has told.
+    pub fn expected_bytes(&self) -> Option<u64> {
+        self.total_bytes
+    }
+
+    /// The same file under another URL, from the byte on that comes next. That it is the same is held against validators
+    /// and bytes, as after any interruption.
+    pub fn move_to(&mut self, file: &OutputFile) {
+        self.file = file.clone();
+        self.body = None;
+        self.ranges = Ranges::Try;
+        self.backoff.reset();
+    }
+
+    /// What to ask for next.
+    fn ask(&self) -> Ask {
+        let position = self.seen.bytes();
+        if self.ranges == Ranges::Useless || (position == 0 && self.unproven_end.is_none()) {
+            return Ask::Whole;
+        }
+        // Where no validator can tell that the file is the same, the last bytes are asked for again.
+        let again = if self.version.if_range().is_some() { 0 } else { self.seen.tail().len() as u64 };
+        Ask::From(position - again)
+    }
+
+    fn request(&self, ask: Ask) -> Result<Outgoing, FetchError> {
+        let url = self.file.url.expose().clone();
+        let credentials = if self.file.requires_access_token { Credentials::Bearer } else { Credentials::None };
+        if credentials == Credentials::Bearer && !self.http.origins().may_have_credentials(&url) {
+            return Err(untrusted(&url, WHAT, "demands the access token"));
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/fhir+ndjson"));
+        // What goes on must be coded as what was begun; `gzip` alone leaves the choice.
+        let plain = self.seen.bytes() > 0 && self.version.is_plain();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(if plain { "identity" } else { "gzip" }));
+        if let Ask::From(start) = ask {
+            headers.insert(RANGE, HeaderValue::try_from(format!("bytes={start}-")).expect("digits are legal"));
+            if let Some(validator) = self.version.if_range() {
+                headers.insert(IF_RANGE, validator.clone());
+            }
+        }
+        let (method, attempts) = (Method::GET, Attempts::Once);
+        Ok(Outgoing { method, url, headers, body: None, credentials, attempts, what: WHAT })
+    }
+
+    /// Asks for what comes next.
+    async fn open(&mut self) -> Result<(), Failed> {
+        let ask = self.ask();
+        let outgoing = self.request(ask)?;
+        let host = Origin::of(&outgoing.url).map(|origin| origin.to_string()).unwrap_or_default();
+        let permit = self.hosts.permit(&host).await;
+        let began = Instant::now();
+        let answer = self.http.send(&outgoing).await?;
+        permit.received(0, began.elapsed(), Duration::ZERO);
+        if matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            permit.refused();
+        }
+        let at_an_end = self.unproven_end == Some(self.seen.bytes());
+        let asked = Asked {
+            ask,
+            position: self.seen.bytes(),
+            total_bytes: self.total_bytes,
+            version: &self.version,
+            at_an_end,
+            with_token: self.file.requires_access_token,
+        };
+        match judge(&asked, answer.status(), answer.headers()) {
+            Verdict::Body { start, total_bytes, version, end } => {
+                if let Some(version) = version {
+                    self.version = version;
+                }
+                self.total_bytes = total_bytes.or(self.total_bytes);
+                if start == 0 && at_an_end && self.settled_without_reading() {
+                    return Ok(());
+                }
+                let check = self.seen.check_from(start);
+                self.body = Some(Body { answer, permit, check, end, handed_out: Instant::now() });
+                self.arrived();
+                Ok(())
+            }
+            Verdict::Complete => {
+                self.total_bytes = Some(self.seen.bytes());
+                self.proof = Some(LengthProof::Length);
+                Ok(())
+            }
+            Verdict::RangesUseless => {
+                self.ranges = Ranges::Useless;
+                Ok(())
+            }
+            Verdict::NotNow(error) => {
+                let asked = self.http.retry_after(answer.headers());
+                answer.discard().await;
+                Err(Failed::for_now(error, asked))
+            }
+            Verdict::Final(error) => Err(Failed::finally(error)),
+        }
+    }
+
+    /// A server without ranges sends the whole file again where only its end was in doubt: whether that is worth reading.
+    ///
+    /// A length settles it. Without one, a file that ended with a line is believed.
+    fn settled_without_reading(&mut self) -> bool {
+        let position = self.seen.bytes();
+        self.proof = match self.total_bytes {
+            Some(total) if total == position => Some(LengthProof::Length),
+            None if self.seen.ends_a_line() => Some(LengthProof::Unverified),
+            _ => None,
+        };
+        self.proof.is_some()
+    }
+
+    /// A body of no more than has been handed out already, such as an empty one, is done before it is read.
+    fn arrived(&mut self) {
+        let checking = self.body.as_ref().is_some_and(|body| body.check.is_some());
+        if !checking && self.total_bytes == Some(self.seen.bytes()) {
+            self.proof = Some(LengthProof::Length);
+            self.body = None;
+        }
+    }
+
+    /// Reads on. `None`: nothing to hand out this time.
+    async fn read(&mut self) -> Result<Option<Bytes>, Failed> {
+        let Some(body) = &mut self.body else { return Ok(None) };
+        let ours = body.handed_out.elapsed();
+        let began = Instant::now();
+        let chunk = body.answer.chunk().await?;
+        let length = chunk.as_ref().map_or(0, Bytes::len);
+        body.permit.received(length, began.elapsed(), ours);
+        body.handed_out = Instant::now();
+        let Some(mut bytes) = chunk else { return self.ended().map(|()| None) };
+        if let Some(check) = &mut body.check {
+            let same = check.hold_against(&mut bytes);
+            if same == Some(false) {
+                return Err(Failed::finally(changed("what was handed out before is not in it any more")));
+            }
+            if same == Some(true) {
+                body.check = None;
+                self.arrived();
+            }
+        }
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let position = self.seen.bytes() + bytes.len() as u64;
+        if self.total_bytes.is_some_and(|total| position > total) {
+            return Err(Failed::finally(changed("it is longer than the server said")));
+        }
+        if self.seen.begins_with_markup(&bytes) {
+            let origin = Origin::of(self.file.url.expose()).map(|origin| origin.to_string()).unwrap_or_default();
+            let message = format!("what {origin} sent as the {WHAT} begins with <: it is markup, not NDJSON");
+            return Err(Failed::for_now(FetchError::new(ErrorKind::NotData, message), None));
+        }
+        self.seen.add(&bytes);
+        self.progress_bytes += bytes.len() as u64;
+        if self.total_bytes == Some(position) {
+            self.proof = Some(LengthProof::Length);
+            self.body = None;
+        }
+        Ok(Some(bytes))
+    }
+
+    /// The body has ended, as far as HTTP tells.
+    fn ended(&mut self) -> Result<(), Failed> {
+        let Some(body) = self.body.take() else { return Ok(()) };
+        let position = self.seen.bytes();
+        let short = || {
+            let message = match self.total_bytes {
+                Some(total) => format!("the {WHAT} ended after {position} of {total} bytes"),
+                None => format!("the {WHAT} ended earlier than before"),
+            };
+            Failed::for_now(FetchError::transient(message), None)
+        };
+        if body.check.is_some() || self.total_bytes.is_some_and(|total| position < total) {
+            return Err(short());
+        }
+        if body.end == End::Told {
+            self.total_bytes = Some(position);
+            self.proof = Some(LengthProof::Length);
+        } else if self.unproven_end == Some(position) {
+            // Asked again, and nothing more came: the server knows no better.
+            self.proof = Some(LengthProof::Unverified);
+        } else {
+            self.unproven_end = Some(position);
+            if self.ranges == Ranges::Useless {
+                self.settled_without_reading();
+            }
+        }
+        Ok(())
+    }
+}
+
+fn changed(why: &str) -> FetchError {
+    FetchError::new(ErrorKind::FileChanged, format!("the {WHAT} has changed on the server since it was begun: {why}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+use super::*;
+
+fn headers(lines: &str) -> HeaderMap {
+    let pair = |line: &str| {
+        let (name, value) = line.split_once(": ").unwrap();
+        (HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap())
+    };
+    lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(pair).collect()
+}
+
+/// `position` bytes of a file of `total` are there, begun with the headers `known`.
+struct Case {
+    ask: Ask,
+    position: u64,
+    total: Option<u64>,
+    known: &'static str,
+    at_an_end: bool,
+}
+
+const HALF: Case = Case { ask: Ask::From(50), position: 50, total: Some(100), known: "etag: \"a\"", at_an_end: false };
+/// A body without an end of its own ended here.
+const ENDED: Case = Case { total: None, at_an_end: true, ..HALF };
+
+#[track_caller]
+fn check(case: &Case, status: u16, lines: &str, expected: &str) {
+    let version = Version::of(&headers(case.known));
+    let asked = Asked {
+        ask: case.ask,
+        position: case.position,
+        total_bytes: case.total,
+        version: &version,
+        at_an_end: case.at_an_end,
+        with_token: true,
+    };
+    let found = match judge(&asked, StatusCode::from_u16(status).unwrap(), &headers(lines)) {
+        Verdict::Body { start, total_bytes, version, end } => {
+            let version = if version.is_some() { " begun" } else { "" };
+            format!("body from {start} of {total_bytes:?}, {end:?}{version}")
+        }
+        Verdict::Complete => "complete".to_owned(),
+        Verdict::RangesUseless => "whole, please".to_owned(),
+        Verdict::NotNow(error) => format!("not now: {:?}: {error}", error.kind()),
+        Verdict::Final(error) => format!("final: {:?}: {error}", error.kind()),
+    };
+    assert!(found.starts_with(expected), "{status} {lines}\nfound    {found}\nexpected {expected}");
+}
+
+#[test]
+fn a_file_is_begun() {
+    let first = Case { ask: Ask::Whole, position: 0, total: None, known: "", at_an_end: false };
+    check(&first, 200, "content-length: 100", "body from 0 of Some(100), Told begun");
+    check(&first, 200, "transfer-encoding: chunked", "body from 0 of None, Told begun");
+    check(&first, 200, "transfer-encoding: chunked\ncontent-length: 5", "body from 0 of None, Told begun");
+    check(&first, 200, "etag: x", "body from 0 of None, Open begun");
+    check(&first, 200, "content-length: many", "body from 0 of None, Open begun");
+    check(&first, 204, "", "complete");
+    check(&first, 200, "content-type: text/html", "not now: NotData: ");
+    check(&first, 200, "content-type: Text/HTML; charset=utf-8", "not now: NotData: ");
+    check(&first, 200, "content-type: application/json\ncontent-length: 1", "body from 0");
+    check(&first, 206, "content-range: bytes 0-9/10", "not now: Transport");
+    check(&first, 416, "", "final: Transport");
+    // Nothing was handed out, so whatever comes is the file.
+    check(&Case { known: "etag: \"a\"", total: Some(9), ..first }, 200, "etag: \"b\"\ncontent-length: 7", "body from 0 of Some(7), Told begun");
+}
+
+#[test]
+fn statuses() {
+    for status in [403, 404, 410] {
+        check(&HALF, status, "", "final: FileExpired");
+        check(&ENDED, status, "", "final: FileExpired");
+    }
+    for status in [408, 429, 500, 502, 503, 504] {
+        check(&HALF, status, "", &format!("not now: Transport: the output file was answered with {status}"));
+    }
+    check(&HALF, 401, "", "final: Auth");
+    check(&HALF, 400, "", "whole, please");
+    check(&HALF, 501, "", "whole, please");
+    check(&Case { ask: Ask::Whole, ..HALF }, 501, "", "final: Transport");
+    check(&Case { ask: Ask::Whole, ..HALF }, 400, "", "final: Transport");
+    check(&HALF, 204, "", "final: FileChanged");
+    let version = Version::default();
+    let presigned =
+        Asked { ask: Ask::Whole, position: 0, total_bytes: None, version: &version, at_an_end: false, with_token: false };
+    for (status, kind) in [(400, ErrorKind::FileExpired), (401, ErrorKind::Auth)] {
+        let Verdict::Final(error) = judge(&presigned, StatusCode::from_u16(status).unwrap(), &HeaderMap::new()) else {
+            panic!("{status}")
+        };
+        assert_eq!(error.kind(), kind);
+    }
+}
+
+#[test]
+fn a_part() {
+    check(&HALF, 206, "content-range: bytes 50-99/100\ncontent-length: 50\netag: \"a\"", "body from 50 of Some(100), Told");
+    check(&HALF, 206, "content-range: bytes 50-69/100\ncontent-length: 20", "body from 50 of Some(100), Told");
+    check(&HALF, 206, "content-range: bytes 50-99/*\ncontent-length: 50", "body from 50 of None, Open");
+    check(&HALF, 206, "content-range: Bytes  50-99/100", "body from 50 of Some(100), Open");
+    check(&ENDED, 206, "content-range: bytes 50-99/100", "body from 50 of Some(100), Open");
+    for wrong in [
+        "content-range: bytes 0-99/100",
+        "content-range: bytes 51-99/100",
+        "content-range: bytes 49-99/100",
+        "content-range: bytes */100",
+        "content-range: bytes 50-49/100",
+        "content-range: bytes 50-100/100",
+        "content-range: bytes 50-99",
+        "content-range: bytes +50-99/100",
+        "content-range: items 50-99/100",
+        "content-range: 50-99/100",
+        "content-type: multipart/byteranges; boundary=x",
+        "",
+    ] {
+        check(&HALF, 206, wrong, "whole, please");
+    }
+    check(&HALF, 206, "content-range: bytes 50-100/101", "final: FileChanged: ");
+    check(&HALF, 206, "content-range: bytes 50-98/99", "final: FileChanged: ");
+    check(&HALF, 206, "content-range: bytes 50-99/100\netag: \"b\"", "final: FileChanged: ");
+    check(&HALF, 206, "content-range: bytes 50-99/100\netag: W/\"a\"", "body from 50");
+    check(&HALF, 206, "content-range: bytes 50-99/100\ncontent-type: text/html", "not now: NotData");
+    let tail = Case { ask: Ask::From(40), known: "", ..HALF };
+    check(&tail, 206, "content-range: bytes 40-99/100", "body from 40 of Some(100)");
+    check(&tail, 206, "content-range: bytes 50-99/100", "whole, please");
+    let unknown = Case { ask: Ask::From(40), total: None, ..HALF };
+    check(&unknown, 206, "content-range: bytes 40-44/45", "final: FileChanged: ");
+}
+
+#[test]
+fn a_part_of_a_coded_file() {
+    let coded = |known| Case { known, ..HALF };
+    let strong = coded("etag: \"a\"\ncontent-encoding: gzip");
+    let range = "content-range: bytes 50-99/100";
+    check(&strong, 206, &format!("{range}\netag: \"a\"\ncontent-encoding: gzip"), "body from 50");
+    check(&strong, 206, &format!("{range}\netag: \"a\""), "body from 50");
+    check(&strong, 206, range, "whole, please");
+    check(&coded("content-encoding: gzip"), 206, range, "whole, please");
+    check(&coded(""), 206, &format!("{range}\ncontent-encoding: gzip"), "whole, please");
+    check(&coded("content-encoding: identity"), 206, range, "body from 50");
+    check(&strong, 200, "etag: \"a\"\ncontent-length: 100", "final: FileChanged: the output file has changed on the server since it was begun: its content coding");
+}
+
+#[test]
+fn the_whole_file_again() {
+    check(&HALF, 200, "content-length: 100\netag: \"a\"", "body from 0 of Some(100), Told");
+    check(&HALF, 200, "content-length: 100", "body from 0 of Some(100), Told");
+    check(&HALF, 200, "transfer-encoding: chunked", "body from 0 of None, Told");
+    check(&HALF, 200, "content-length: 100\netag: \"b\"", "final: FileChanged: ");
+    check(&HALF, 200, "content-length: 99", "final: FileChanged: ");
+    check(&HALF, 200, "content-length: 101", "final: FileChanged: ");
+    check(&HALF, 200, "content-type: text/html\ncontent-length: 7", "not now: NotData");
+    check(&ENDED, 200, "content-length: 50", "body from 0 of Some(50)");
+    check(&ENDED, 200, "content-length: 70", "body from 0 of Some(70)");
+    check(&ENDED, 200, "content-length: 49", "final: FileChanged: ");
+    let dated = Case { known: "last-modified: Sun, 01 Mar 2026 12:00:00 GMT", ..HALF };
+    check(&dated, 200, "last-modified: Sun, 01 Mar 2026 12:00:00 GMT", "body from 0");
+    check(&dated, 200, "last-modified: Sun, 01 Mar 2026 12:00:01 GMT", "final: FileChanged: ");
+    check(&dated, 200, "", "body from 0");
+    let both = Case { known: "etag: \"a\"\nlast-modified: Sun, 01 Mar 2026 12:00:00 GMT", ..HALF };
+    check(&both, 200, "etag: \"a\"\nlast-modified: Sun, 01 Mar 2026 12:00:09 GMT", "body from 0");
+    check(&both, 200, "last-modified: Sun, 01 Mar 2026 12:00:09 GMT", "final: FileChanged: ");
+    let weak = Case { known: "etag: W/\"a\"", ..HALF };
+    check(&weak, 200, "etag: W/\"a\"", "body from 0");
+    check(&weak, 200, "etag: W/\"b\"", "final: FileChanged: ");
+}
+
+#[test]
+fn nothing_follows() {
+    check(&HALF, 416, "content-range: bytes */50", "whole, please");
+    check(&HALF, 416, "content-range: bytes */100", "whole, please");
+    check(&HALF, 416, "content-range: bytes */40", "final: FileChanged");
+    check(&HALF, 416, "", "whole, please");
+    check(&HALF, 416, "content-range: bytes */50\netag: \"b\"", "final: FileChanged");
+    check(&ENDED, 416, "content-range: bytes */50", "complete");
+    check(&ENDED, 416, "", "complete");
+    check(&ENDED, 416, "content-range: bytes */60", "whole, please");
+    check(&ENDED, 416, "content-range: bytes */40", "final: FileChanged");
+    check(&ENDED, 416, "content-range: bytes */*", "complete");
+    let chunked = Case { total: None, ..HALF };
+    check(&chunked, 416, "content-range: bytes */50", "complete");
+    check(&chunked, 416, "", "whole, please");
+    // The last bytes were asked for again, and are not there.
+    let tail = Case { ask: Ask::From(40), known: "", ..ENDED };
+    check(&tail, 416, "", "whole, please");
+    check(&tail, 416, "content-range: bytes */40", "final: FileChanged");
+}
+
+#[test]
+fn which_validator_guards_a_range() {
+    #[track_caller]
+    fn check(lines: &str, expected: Option<&str>) {
+        let version = Version::of(&headers(lines));
+        assert_eq!(version.if_range().map(|value| value.to_str().unwrap()), expected);
+    }
+    check("etag: \"a\"\nlast-modified: x", Some("\"a\""));
+    check("etag: W/\"a\"\nlast-modified: x", Some("x"));
+    check("etag: W/\"a\"", None);
+    check("last-modified: x", Some("x"));
+    check("", None);
+}

@@ -1,0 +1,304 @@
+//! What one kind of server does differently from the next: a small table.
+//!
+//! Facts about 1upHealth's gateway are from its developer documentation (Provider Access, Payer-to-Payer, population export);
+//! about SMART servers from SMART App Launch 2.2, Backend Services.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::Url;
+
+use crate::error::{ErrorKind, FetchError};
+
+/// A kind of server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// 1upHealth's gateway, Provider Access: the members attributed to a provider.
+    OneupProvider,
+    /// 1upHealth's gateway, Payer-to-Payer: the members of a group that `$member-match` gave.
+    OneupPayer,
+    /// 1upHealth's gateway, population export for a customer's partners.
+    OneupPopulation,
+    /// Any FHIR server with Bulk Data Access and SMART Backend Services.
+    Smart,
+}
+
+/// What is particular to a kind.
+struct Profile {
+    name: &'static str,
+    default_base_url: Option<&'static str>,
+    default_scope: Option<&'static str>,
+    /// What lies between the gateway's origin and the FHIR base, around the tenant; `None`: the base URL is the FHIR base.
+    gateway: Option<Gateway>,
+}
+
+struct Gateway {
+    /// `{tenant}` stands for the tenant.
+    base_path: &'static str,
+    token_path: &'static str,
+    /// What the client's registration must be for, as the developer portal names it.
+    access_type: Option<&'static str>,
+}
+
+const ONEUP: Option<&str> = Some("https://gateway.1up.health");
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 4] = [Kind::OneupProvider, Kind::OneupPayer, Kind::OneupPopulation, Kind::Smart];
+
+    fn profile(self) -> &'static Profile {
+        match self {
+            Kind::OneupProvider => &Profile {
+                name: "oneup-provider",
+                default_base_url: ONEUP,
+                // One scope, pipe included.
+                default_scope: Some("bulk-data|user/*.rs"),
+                gateway: Some(Gateway {
+                    base_path: "v1/{tenant}/bulk-data/r4",
+                    token_path: "auth/realms/dev-portal/protocol/openid-connect/token",
+                    access_type: Some("Attributed members claims data (CMS Provider Access)"),
+                }),
+            },
+            Kind::OneupPayer => &Profile {
+                name: "oneup-payer",
+                default_base_url: ONEUP,
+                default_scope: Some("member-match|read"),
+                gateway: Some(Gateway {
+                    base_path: "v1/{tenant}/bulk-data/r4",
+                    token_path: "auth/realms/dev-portal/protocol/openid-connect/token",
+                    access_type: Some("Payer claims data (CMS Payer-to-payer access)"),
+                }),
+            },
+            Kind::OneupPopulation => &Profile {
+                name: "oneup-population",
+                default_base_url: ONEUP,
+                default_scope: None,
+                gateway: Some(Gateway {
+                    base_path: "v1/{tenant}/bulk-export/bulk-data/r4",
+                    token_path: "auth/realms/{tenant}/protocol/openid-connect/token",
+                    access_type: None,
+                }),
+            },
+            Kind::Smart => {
+                &Profile { name: "smart", default_base_url: None, default_scope: Some("system/*.rs"), gateway: None }
+            }
+        }
+    }
+
+    /// As on a command line.
+    pub fn name(self) -> &'static str {
+        self.profile().name
+    }
+
+    /// Where such a server is, if there is only one.
+    pub fn default_base_url(self) -> Option<&'static str> {
+        self.profile().default_base_url
+    }
+
+    /// What is asked for in a token, unless the user says otherwise. A single scope may hold a pipe.
+    pub fn default_scope(self) -> Option<&'static str> {
+        self.profile().default_scope
+    }
+
+    /// Whether the base URL is a gateway's origin, which needs a tenant to make a FHIR base of it.
+    pub fn needs_tenant(self) -> bool {
+        self.profile().gateway.is_some()
+    }
+
+    /// What the client must have been registered for, in the words of the server's own portal, where that is known.
+    pub fn access_type(self) -> Option<&'static str> {
+        self.profile().gateway.as_ref()?.access_type
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = FetchError;
+
+    fn from_str(text: &str) -> Result<Kind, FetchError> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            let names = Kind::ALL.map(Kind::name).join(", ");
+            FetchError::new(ErrorKind::Usage, format!("there is no such kind of server; the kinds are {names}"))
+        })
+    }
+}
+
+/// Where the FHIR API of one tenant of one server is.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    kind: Kind,
+    tenant: Option<String>,
+    /// Without a last slash in its path, without query and fragment.
+    base: Url,
+}
+
+impl Place {
+    /// Errors: [`ErrorKind::Usage`] where the three do not fit together.
+    pub(crate) fn new(kind: Kind, base_url: &Url, tenant: Option<&str>) -> Result<Place, FetchError> {
+        let usage = |message: String| FetchError::new(ErrorKind::Usage, message);
+        if base_url.query().is_some() || base_url.fragment().is_some() {
+            return Err(usage("the base URL ends with its path: leave out what follows ? or #".to_owned()));
+        }
+        let mut base = base_url.clone();
+        let place = |base, tenant: Option<&str>| Place { kind, tenant: tenant.map(str::to_owned), base };
+        let Some(gateway) = &kind.profile().gateway else {
+            if tenant.is_some() {
+                return Err(usage(format!("a server of kind {kind} has no tenants: leave the tenant out")));
+            }
+            let path = base.path().trim_end_matches('/').to_owned();
+            base.set_path(&path);
+            return Ok(place(base, None));
+        };
+        if base.path() != "/" {
+            return Err(usage(format!("the base URL of kind {kind} is the gateway's origin, without a path")));
+        }
+        let tenant = tenant.ok_or_else(|| usage(format!("a server of kind {kind} needs a tenant")))?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if tenant.is_empty() || tenant.starts_with('.') || !tenant.bytes().all(plain) {
+            return Err(usage("a tenant is one word of letters, digits, dots, dashes and underscores".to_owned()));
+        }
+        base.set_path(&gateway.base_path.replace("{tenant}", tenant));
+        Ok(place(base, Some(tenant)))
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The URL under the FHIR base with these path segments, each percent-encoded as needed; `$` stays as it is. A segment
+    /// must be neither `.` nor `..`, which a URL cannot hold.
+    pub(crate) fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        url.path_segments_mut().expect("an http URL has a path").pop_if_empty().extend(segments);
+        url
+    }
+
+    /// The kind's own token endpoint.
+    pub(crate) fn token_endpoint(&self) -> Option<Url> {
+        let gateway = self.kind.profile().gateway.as_ref()?;
+        let mut url = self.base.clone();
+        url.set_path(&gateway.token_path.replace("{tenant}", self.tenant.as_deref()?));
+        Some(url)
+    }
+
+    /// A gateway may name itself by another host in the URLs that it hands out. One of this tenant's is moved to the
+    /// configured origin; any other URL is as it was.
+    pub(crate) fn at_home(&self, mut url: Url) -> Url {
+        let ours = self.tenant.as_ref().is_some_and(|tenant| {
+            let rest = url.path().strip_prefix("/v1/").and_then(|path| path.strip_prefix(tenant.as_str()));
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        });
+        let web = matches!(url.scheme(), "https" | "http") && url.username().is_empty() && url.password().is_none();
+        if ours && web {
+            let moved = url.set_scheme(self.base.scheme()).is_ok()
+                && url.set_host(self.base.host_str()).is_ok()
+                && url.set_port(self.base.port()).is_ok();
+            assert!(moved, "both URLs are http or https");
+        }
+        url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(kind: Kind, base: &str, tenant: Option<&str>) -> Result<Place, FetchError> {
+        Place::new(kind, &Url::parse(base).unwrap(), tenant)
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.name().parse::<Kind>().unwrap(), kind);
+            assert_eq!(kind.needs_tenant(), kind != Kind::Smart);
+            assert_eq!(kind.default_base_url().is_some(), kind != Kind::Smart);
+        }
+        let error = "oneup".parse::<Kind>().unwrap_err();
+        assert!(error.kind() == ErrorKind::Usage && error.to_string().contains("oneup-provider, "), "{error}");
+    }
+
+    #[test]
+    fn where_things_are() {
+        #[track_caller]
+        fn check(kind: Kind, base: &str, tenant: Option<&str>, export: &str, token: Option<&str>) {
+            let place = place(kind, base, tenant).unwrap();
+            assert_eq!(place.url(&["$export"]).as_str(), export);
+            assert_eq!(place.token_endpoint().map(String::from).as_deref(), token);
+        }
+        const GATEWAY: &str = "https://gateway.1up.health";
+        check(
+            Kind::OneupProvider,
+            GATEWAY,
+            Some("bison"),
+            "https://gateway.1up.health/v1/bison/bulk-data/r4/$export",
+            Some("https://gateway.1up.health/auth/realms/dev-portal/protocol/openid-connect/token"),
+        );
+        check(
+            Kind::OneupPayer,
+            GATEWAY,
+            Some("bison"),
+            "https://gateway.1up.health/v1/bison/bulk-data/r4/$export",
+            Some("https://gateway.1up.health/auth/realms/dev-portal/protocol/openid-connect/token"),
+        );
+        check(
+            Kind::OneupPopulation,
+            "http://127.0.0.1:8080/",
+            Some("acme"),
+            "http://127.0.0.1:8080/v1/acme/bulk-export/bulk-data/r4/$export",
+            Some("http://127.0.0.1:8080/auth/realms/acme/protocol/openid-connect/token"),
+        );
+        check(Kind::Smart, "https://a.example", None, "https://a.example/$export", None);
+        check(Kind::Smart, "https://a.example/fhir/r4/", None, "https://a.example/fhir/r4/$export", None);
+        let smart = place(Kind::Smart, "https://a.example/fhir", None).unwrap();
+        assert_eq!(smart.url(&["Group", "a/b?c", "$export"]).path(), "/fhir/Group/a%2Fb%3Fc/$export");
+        assert_eq!(smart.url(&[".well-known", "smart-configuration"]).path(), "/fhir/.well-known/smart-configuration");
+    }
+
+    #[test]
+    fn what_does_not_fit_together() {
+        #[track_caller]
+        fn check(kind: Kind, base: &str, tenant: Option<&str>, part: &str) {
+            let error = place(kind, base, tenant).unwrap_err();
+            assert!(error.kind() == ErrorKind::Usage && error.to_string().contains(part), "{error}");
+        }
+        check(Kind::OneupProvider, "https://a.example", None, "needs a tenant");
+        check(Kind::OneupProvider, "https://a.example/v1", Some("bison"), "without a path");
+        for tenant in ["", "a/b", "..", "a b", "ä", "a?b"] {
+            check(Kind::OneupPayer, "https://a.example", Some(tenant), "one word");
+        }
+        check(Kind::Smart, "https://a.example", Some("bison"), "no tenants");
+        check(Kind::Smart, "https://a.example/?x", None, "follows ?");
+        check(Kind::Smart, "https://a.example/#x", None, "follows ?");
+    }
+
+    #[test]
+    fn urls_of_the_tenant_come_home() {
+        let gateway = place(Kind::OneupProvider, "http://127.0.0.1:8080", Some("bison")).unwrap();
+        let smart = place(Kind::Smart, "https://a.example", None).unwrap();
+        #[track_caller]
+        fn check(place: &Place, url: &str, expected: &str) {
+            assert_eq!(place.at_home(Url::parse(url).unwrap()).as_str(), expected);
+        }
+        check(&gateway, "https://other.example/v1/bison/job/7?a=b", "http://127.0.0.1:8080/v1/bison/job/7?a=b");
+        check(&gateway, "https://other.example:9/v1/bison/job", "http://127.0.0.1:8080/v1/bison/job");
+        for same in [
+            "https://other.example/v1/bisons/job",
+            "https://other.example/v1/bison",
+            "https://other.example/x/v1/bison/job",
+            "https://me@other.example/v1/bison/job",
+            "file:///v1/bison/job",
+        ] {
+            check(&gateway, same, same);
+        }
+        check(&smart, "https://other.example/v1/bison/job", "https://other.example/v1/bison/job");
+        let usual = place(Kind::OneupProvider, "https://a.example", Some("bison")).unwrap();
+        check(&usual, "http://other.example:8080/v1/bison/x", "https://a.example/v1/bison/x");
+    }
+}

@@ -1,0 +1,157 @@
+//! One token request, ridden out: the client credentials grant (RFC 6749, sections 4.4 and 5).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use url::{Url, form_urlencoded};
+
+use super::{Auth, SecretStyle, access_type_hint, bearer, owner};
+use crate::error::{ErrorKind, FetchError, short_text};
+use crate::http::{Attempts, Credentials, Http, Outgoing, Whole};
+use crate::retry::{Backoff, is_transient};
+
+/// For errors and events.
+const WHAT: &str = "token request";
+/// A token with the claims of many groups is some 10 kB.
+const LIMIT_BYTES: usize = 1 << 20;
+/// A century of seconds would not fit a timestamp; no token lives longer than a year on purpose.
+const MOST_SECONDS: u64 = 366 * 24 * 60 * 60;
+
+/// What a token endpoint gave.
+pub(crate) struct Grant {
+    pub(crate) authorization: HeaderValue,
+    pub(crate) seconds: Option<u64>,
+    pub(crate) scopes: Option<String>,
+}
+
+/// Asks for a token. Errors: see [`TokenStore::lease`](super::TokenStore::lease).
+pub(crate) async fn request(http: &Http, endpoint: &Url) -> Result<Grant, FetchError> {
+    let mut backoff = Backoff::new(http.options().patience);
+    loop {
+        // Made anew each time: a server may take an assertion's `jti` only once.
+        let outgoing = outgoing(http, endpoint)?;
+        let failure = match http.send_boxed(&outgoing, LIMIT_BYTES).await {
+            Ok(answer) if is_transient(answer.status) => {
+                let failure = FetchError::transient(format!("the {WHAT} was answered with {}", answer.status));
+                (failure, http.retry_after(&answer.headers))
+            }
+            Ok(answer) => return read(http, &answer),
+            Err(error) if error.is_transient() => (error, None),
+            Err(error) => return Err(error),
+        };
+        http.ride_out(failure, WHAT, &mut backoff).await?;
+    }
+}
+
+fn outgoing(http: &Http, endpoint: &Url) -> Result<Outgoing, FetchError> {
+    let options = http.options();
+    let mut headers = HeaderMap::from_iter([
+        (ACCEPT, HeaderValue::from_static("application/json")),
+        (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
+    ]);
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "client_credentials");
+    if let Some(scope) = options.scope.as_deref().or(options.kind.default_scope()).filter(|scope| !scope.is_empty()) {
+        form.append_pair("scope", scope);
+    }
+    match &options.auth {
+        Auth::ClientSecret { client_id, secret, style: SecretStyle::Form } => {
+            form.append_pair("client_id", client_id).append_pair("client_secret", secret.expose_secret());
+        }
+        Auth::ClientSecret { client_id, secret, style: SecretStyle::Basic } => {
+            headers.insert(AUTHORIZATION, basic(client_id, secret.expose_secret()));
+        }
+        Auth::PrivateKeyJwt { client_id, key, key_id, jku } => {
+            let assertion = key.assertion(client_id, endpoint, key_id.as_deref(), jku.as_ref(), http.clock().now())?;
+            form.append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+                .append_pair("client_assertion", &assertion);
+        }
+        Auth::None | Auth::Token(_) => unreachable!("only clients with credentials ask for tokens"),
+    }
+    Ok(Outgoing {
+        method: Method::POST,
+        url: endpoint.clone(),
+        headers,
+        body: Some(Bytes::from(form.finish())),
+        credentials: Credentials::Client(owner(endpoint)),
+        attempts: Attempts::Once,
+        what: WHAT,
+    })
+}
+
+/// Both are form-encoded first (RFC 6749, section 2.3.1), so that neither's colon is taken for the separator.
+fn basic(client_id: &str, secret: &str) -> HeaderValue {
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = STANDARD.encode(format!("{}:{}", encoded(client_id), encoded(secret)));
+    let mut value = HeaderValue::try_from(format!("Basic {pair}")).expect("base64 is plain ASCII");
+    value.set_sensitive(true);
+    value
+}
+
+/// RFC 6749, section 5.
+fn read(http: &Http, answer: &Whole) -> Result<Grant, FetchError> {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if !answer.status.is_success() {
+        return Err(refusal(http, answer, &body));
+    }
+    let unusable = |why: &str| FetchError::new(ErrorKind::Auth, format!("the token endpoint's answer {why}"));
+    if !body.is_object() {
+        return Err(unusable("is not a JSON object").with_hint("Look whether --token-url is the token endpoint."));
+    }
+    let kind = body.get("token_type").and_then(Value::as_str);
+    if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+        return Err(unusable("holds a token that is no bearer token"));
+    }
+    let token = body.get("access_token").and_then(Value::as_str).ok_or_else(|| unusable("holds no access_token"))?;
+    let authorization = bearer(token).ok_or_else(|| unusable("holds an access_token that no header can carry"))?;
+    let scopes = body.get("scope").and_then(Value::as_str).map(short_text).filter(|scopes| !scopes.is_empty());
+    Ok(Grant { authorization, seconds: body.get("expires_in").and_then(seconds), scopes })
+}
+
+/// A number, or a number in a string, as some servers have it. What is no life is as good as unsaid.
+fn seconds(expires_in: &Value) -> Option<u64> {
+    let seconds = match expires_in {
+        Value::String(text) => text.trim().parse().ok()?,
+        number => number.as_f64()?,
+    };
+    // The cast saturates.
+    (seconds >= 1.0).then_some((seconds as u64).min(MOST_SECONDS))
+}
+
+fn refusal(http: &Http, answer: &Whole, body: &Value) -> FetchError {
+    let code = body.get("error").and_then(Value::as_str).map(short_text).filter(|code| !code.is_empty());
+    let description = body.get("error_description").and_then(Value::as_str).unwrap_or_default();
+    let mut message = format!("the token endpoint answers {}", answer.status);
+    if let Some(code) = &code {
+        message = format!("{message}, {code}");
+    }
+    let description = short_text(&without_secret(http, description));
+    if !description.is_empty() {
+        message = format!("{message}: {description}");
+    }
+    let (client_error, server_error) = (answer.status.is_client_error(), answer.status.is_server_error());
+    let kind = if server_error { ErrorKind::Transport } else { ErrorKind::Auth };
+    let hint = match code.as_deref() {
+        Some("invalid_client") => Some("Look whether client id and secret (or key) are this server's.".to_owned()),
+        Some("invalid_scope") => Some("Look whether the scope is one that the client may have (--scope).".to_owned()),
+        None if client_error => Some("Look whether base URL, tenant and token URL are this server's.".to_owned()),
+        _ => None,
+    };
+    let hints = [hint, access_type_hint(http).filter(|_| client_error)].into_iter().flatten().collect::<Vec<_>>();
+    let error = FetchError::new(kind, message);
+    if hints.is_empty() { error } else { error.with_hint(hints.join(" ")) }
+}
+
+/// A server might repeat what it was sent.
+fn without_secret(http: &Http, text: &str) -> String {
+    match &http.options().auth {
+        Auth::ClientSecret { secret, .. } if !secret.expose_secret().is_empty() => {
+            text.replace(secret.expose_secret(), "…")
+        }
+        _ => text.to_owned(),
+    }
+}
