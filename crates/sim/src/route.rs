@@ -1,0 +1,253 @@
+//! Which path is which endpoint: 1upHealth's gateway as its pages show it, and a SMART server of our own layout.
+//!
+//! ```text
+//! provider, payer  /v1/{tenant}/bulk-data/r4/…              $export, Group/{id}/$export, $export/job/{id}, $export/file/{n}
+//! population       /v1/{tenant}/bulk-export/bulk-data/r4/…  the same, and {ResourceType} for one type
+//! smart            /fhir/…                                  $export, Patient/$export, Group/{id}/$export, metadata, …
+//!                  /auth/token, /bulk/exports/{id}, …/pages/{n}, …/files/{name}
+//! any              /bucket/{name}                           output files that are placed at the other origin
+//! ```
+//!
+//! Paths are compared as they come: `%24export` is not `$export`.
+
+use http::Method;
+
+use crate::scenario::Personality;
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// POST: a token for credentials.
+    Token,
+    /// GET or POST: the export is asked for.
+    KickOff,
+    /// GET on the polling location.
+    Status,
+    /// GET on a further page of the manifest.
+    ManifestPage,
+    /// DELETE on the polling location.
+    Delete,
+    /// PUT on the polling location: a failed export is tried again.
+    Retry,
+    /// The `CapabilityStatement`.
+    Metadata,
+    /// `.well-known/smart-configuration`.
+    SmartConfiguration,
+    /// The output file of this place in the scenario, from 0.
+    File(usize),
+    /// No rule knows it: answered 599.
+    Unknown,
+}
+
+/// A request's endpoint with what its path says more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    Token,
+    KickOff {
+        level: Level,
+        resource_type: Option<String>,
+    },
+    /// By its id: GET, DELETE or PUT.
+    Export(Endpoint, String),
+    Page {
+        export: String,
+        page: usize,
+    },
+    Metadata,
+    SmartConfiguration,
+    File {
+        /// Where the layout has one.
+        export: Option<String>,
+        name: String,
+    },
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Level {
+    System,
+    Patient,
+    Group,
+}
+
+/// The layout of one personality's paths.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    personality: Personality,
+    tenant: String,
+    /// Before `/$export`.
+    base: String,
+}
+
+impl Site {
+    pub(crate) fn new(personality: Personality, tenant: &str) -> Site {
+        let base = match personality {
+            Personality::OneupProvider | Personality::OneupPayer => format!("/v1/{tenant}/bulk-data/r4"),
+            Personality::OneupPopulation => format!("/v1/{tenant}/bulk-export/bulk-data/r4"),
+            Personality::Smart => "/fhir".to_owned(),
+        };
+        Site { personality, tenant: tenant.to_owned(), base }
+    }
+
+    /// The path behind the origin that a client is configured with.
+    pub(crate) fn configured_base(&self) -> &str {
+        if self.personality == Personality::Smart { &self.base } else { "" }
+    }
+
+    pub(crate) fn fhir_base(&self) -> &str {
+        &self.base
+    }
+
+    pub(crate) fn token_path(&self) -> String {
+        match self.personality {
+            Personality::Smart => "/auth/token".to_owned(),
+            Personality::OneupPopulation => format!("/auth/realms/{}/protocol/openid-connect/token", self.tenant),
+            Personality::OneupProvider | Personality::OneupPayer => {
+                "/auth/realms/dev-portal/protocol/openid-connect/token".to_owned()
+            }
+        }
+    }
+
+    pub(crate) fn export_path(&self, export: &str) -> String {
+        match self.personality {
+            Personality::Smart => format!("/bulk/exports/{export}"),
+            _ => format!("{}/$export/job/{export}", self.base),
+        }
+    }
+
+    pub(crate) fn page_path(&self, export: &str, page: usize) -> String {
+        format!("{}/pages/{page}", self.export_path(export))
+    }
+
+    pub(crate) fn file_path(&self, export: &str, name: &str) -> String {
+        match self.personality {
+            Personality::Smart => format!("/bulk/exports/{export}/files/{name}"),
+            _ => format!("{}/$export/file/{name}", self.base),
+        }
+    }
+
+    pub(crate) fn bucket_path(name: &str) -> String {
+        format!("/bucket/{name}")
+    }
+
+    pub(crate) fn route(&self, method: &Method, path: &str) -> Route {
+        if path == self.token_path() {
+            return if method == Method::POST { Route::Token } else { Route::Unknown };
+        }
+        if let Some(name) = path.strip_prefix("/bucket/") {
+            return self.file(method, None, name);
+        }
+        if let Some(below) = path.strip_prefix("/bulk/exports/").filter(|_| self.personality == Personality::Smart) {
+            return match below.split('/').collect::<Vec<_>>()[..] {
+                [export] => self.export(method, export),
+                [export, "pages", page] if method == Method::GET => {
+                    page.parse().map_or(Route::Unknown, |page| Route::Page { export: export.to_owned(), page })
+                }
+                [export, "files", name] => self.file(method, Some(export), name),
+                _ => Route::Unknown,
+            };
+        }
+        let Some(below) = path.strip_prefix(&self.base).and_then(|below| below.strip_prefix('/')) else {
+            return Route::Unknown;
+        };
+        let kick_off = |level, resource_type: Option<&str>| match *method {
+            Method::GET | Method::POST => Route::KickOff { level, resource_type: resource_type.map(str::to_owned) },
+            _ => Route::Unknown,
+        };
+        match below.split('/').collect::<Vec<_>>()[..] {
+            ["$export"] => kick_off(Level::System, None),
+            ["Patient", "$export"] => kick_off(Level::Patient, None),
+            ["Group", id, "$export"] if !id.is_empty() => kick_off(Level::Group, None),
+            ["$export", "job", export] if self.personality != Personality::Smart => self.export(method, export),
+            ["$export", "file", name] if self.personality != Personality::Smart => self.file(method, None, name),
+            ["metadata"] if method == Method::GET => Route::Metadata,
+            [".well-known", "smart-configuration"] if method == Method::GET => Route::SmartConfiguration,
+            [name] if self.personality == Personality::OneupPopulation && is_type(name) => {
+                kick_off(Level::System, Some(name))
+            }
+            _ => Route::Unknown,
+        }
+    }
+
+    fn export(&self, method: &Method, export: &str) -> Route {
+        let endpoint = match *method {
+            Method::GET => Endpoint::Status,
+            Method::DELETE => Endpoint::Delete,
+            Method::PUT if self.personality == Personality::OneupPopulation => Endpoint::Retry,
+            _ => return Route::Unknown,
+        };
+        Route::Export(endpoint, export.to_owned())
+    }
+
+    fn file(&self, method: &Method, export: Option<&str>, name: &str) -> Route {
+        if method != Method::GET {
+            return Route::Unknown;
+        }
+        Route::File { export: export.map(str::to_owned), name: name.to_owned() }
+    }
+}
+
+/// `Patient`, `ExplanationOfBenefit`.
+fn is_type(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_uppercase()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(personality: Personality, method: &Method, path: &str, expected: &Route) {
+        assert_eq!(Site::new(personality, "bison").route(method, path), *expected);
+    }
+
+    #[test]
+    fn the_documented_paths_are_known() {
+        use Personality::{OneupPayer, OneupPopulation, OneupProvider, Smart};
+        let system = || Route::KickOff { level: Level::System, resource_type: None };
+        let group = || Route::KickOff { level: Level::Group, resource_type: None };
+        let status = || Route::Export(Endpoint::Status, "1-2".to_owned());
+        let file =
+            |export: Option<&str>| Route::File { export: export.map(str::to_owned), name: "a.ndjson".to_owned() };
+
+        check(OneupProvider, &Method::GET, "/v1/bison/bulk-data/r4/$export", &system());
+        check(OneupPayer, &Method::GET, "/v1/bison/bulk-data/r4/Group/cmk1/$export", &group());
+        check(OneupPayer, &Method::GET, "/v1/bison/bulk-data/r4/$export/job/1-2", &status());
+        check(OneupPayer, &Method::GET, "/v1/bison/bulk-data/r4/$export/file/a.ndjson", &file(None));
+        check(OneupPopulation, &Method::GET, "/v1/bison/bulk-export/bulk-data/r4/$export", &system());
+        check(
+            OneupPopulation,
+            &Method::GET,
+            "/v1/bison/bulk-export/bulk-data/r4/Patient",
+            &Route::KickOff { level: Level::System, resource_type: Some("Patient".to_owned()) },
+        );
+        check(
+            OneupPopulation,
+            &Method::PUT,
+            "/v1/bison/bulk-export/bulk-data/r4/$export/job/1-2",
+            &Route::Export(Endpoint::Retry, "1-2".to_owned()),
+        );
+        check(Smart, &Method::POST, "/fhir/Group/1/$export", &group());
+        check(Smart, &Method::POST, "/auth/token", &Route::Token);
+        check(Smart, &Method::GET, "/bulk/exports/1-2", &status());
+        check(Smart, &Method::DELETE, "/bulk/exports/1-2", &Route::Export(Endpoint::Delete, "1-2".to_owned()));
+        check(Smart, &Method::GET, "/bulk/exports/1/pages/2", &Route::Page { export: "1".to_owned(), page: 2 });
+        check(Smart, &Method::GET, "/bulk/exports/1/files/a.ndjson", &file(Some("1")));
+        check(Smart, &Method::GET, "/bucket/a.ndjson", &file(None));
+
+        for (personality, method, path) in [
+            (OneupProvider, &Method::GET, "/v1/otter/bulk-data/r4/$export"),
+            (OneupProvider, &Method::GET, "/v1/bison/bulk-data/r4/%24export"),
+            (OneupProvider, &Method::GET, "/v1/bison/bulk-data/r4/Patient"),
+            (OneupProvider, &Method::PUT, "/v1/bison/bulk-data/r4/$export/job/1-2"),
+            (OneupProvider, &Method::GET, "/auth/realms/dev-portal/protocol/openid-connect/token"),
+            (OneupPopulation, &Method::GET, "/v1/bison/bulk-data/r4/$export"),
+            (Smart, &Method::HEAD, "/bulk/exports/1/files/a.ndjson"),
+            (Smart, &Method::GET, "/bulk/exports/1/files/a/b"),
+            (Smart, &Method::GET, "/"),
+        ] {
+            check(personality, method, path, &Route::Unknown);
+        }
+    }
+}
