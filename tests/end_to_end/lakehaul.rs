@@ -131,7 +131,7 @@ fn finish(command: &mut Command) -> Outcome {
     outcome(command.output().expect("the binary starts"))
 }
 
-fn outcome(output: std::process::Output) -> Outcome {
+pub(crate) fn outcome(output: std::process::Output) -> Outcome {
     Outcome {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).expect("stdout is text"),

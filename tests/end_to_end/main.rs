@@ -11,3 +11,6 @@ mod bad_inputs;
 mod settings;
 mod looking;
 mod readers;
+mod payer;
+mod export_transport;
+mod export_trust;

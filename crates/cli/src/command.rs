@@ -1,21 +1,32 @@
 //! The commands: each takes what was typed, asks the library, prints the result and says how it ended.
 
+mod cancel;
 mod cat;
+mod check;
+mod closing;
 mod completions;
+mod demo;
+mod export;
 mod load;
 mod man;
 mod runs;
 mod schema;
+mod sim;
 mod verify;
 
 use crate::args::{Args, Command};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::resolve::Manner;
+use crate::resolve::{Given, Manner};
 
 /// Runs the command that was asked for.
-pub(crate) fn run(args: &Args, manner: Manner) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, manner: Manner, given: &Given) -> Result<Exit, Failure> {
     match &args.command {
+        Command::Demo(args) => demo::run(args, manner),
+        Command::Export(args) => export::run(args, manner, given),
+        Command::Check(args) => check::run(args, manner, given),
+        Command::Cancel(args) => cancel::run(args, manner, given),
+        Command::Sim(args) => sim::run(args, manner),
         Command::Load(args) => load::run(args, manner),
         Command::Cat(args) => cat::run(args),
         Command::Verify(args) => verify::run(args, manner),

@@ -5,8 +5,6 @@ use std::process::ExitCode;
 use lakehaul_load::{ErrorKind, LoadError, Problem};
 
 /// Every code that lakehaul ends with. The numbers are a contract and never change.
-///
-/// 3, 4 and 5 tell of a server; no command of this version speaks to one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -64,8 +62,14 @@ impl Exit {
         match problem {
             Problem::Rejected { lines } if allowed.rejects.covers(*lines) => Exit::Complete,
             Problem::Rejected { .. } => Exit::Rejected,
-            Problem::FewerThanDeclared { .. } | Problem::Outcomes { .. } if allowed.partial => Exit::Complete,
-            Problem::FewerThanDeclared { .. } | Problem::Outcomes { .. } => Exit::Partial,
+            Problem::FewerThanDeclared { .. }
+            | Problem::Outcomes { .. }
+            | Problem::Lost { .. }
+            | Problem::FewerThanExported { .. }
+            | Problem::FailedBatches { .. } => match allowed.partial {
+                true => Exit::Complete,
+                false => Exit::Partial,
+            },
             Problem::Unreadable { .. } => Exit::Unreadable,
             // A kind that is newer than this match: not complete, and not to be allowed away.
             _ => Exit::Partial,
@@ -76,6 +80,9 @@ impl Exit {
     pub fn of_error(error: &LoadError) -> Exit {
         match error.kind() {
             ErrorKind::Usage => Exit::Usage,
+            ErrorKind::Refused => Exit::Refused,
+            ErrorKind::Export => Exit::ServerFailed,
+            ErrorKind::Transport => Exit::Transport,
             ErrorKind::Destination => Exit::Destination,
             ErrorKind::LakeHeld => Exit::Held,
             ErrorKind::Verification => Exit::Verification,
@@ -125,7 +132,10 @@ pub const HELP: &str = "\
 Exit codes:
     0  complete: every line of every file is in a table or blank
     2  usage or configuration is wrong, or there is nothing to load: fix it
-    6  partial: the export says that something is missing, or counts do not agree
+    3  the server refuses who asks, or what is asked for: fix it
+    4  the server failed the export, or does not know it any more: start over (--fresh)
+    5  the connection gave out after all retries: run the same again, it takes up the export
+    6  partial: the server says that something is missing, or counts do not agree
        (--allow-partial makes it 0)
     7  lines were rejected into quarantine, all else is loaded (--allow-rejects makes it 0)
     8  the destination failed: disk full, permission, no folder: fix it, run the same again
@@ -133,8 +143,7 @@ Exit codes:
    10  verification failed
    11  an input could not be read whole (unreadable, truncated): what came before is loaded
   130, 143  interrupted by a signal: run the same again
-  Where several hold, the first of 2, 9, 8, 11, 6, 7 wins; the run record lists all.
-  3, 4 and 5 are kept for trouble with a server.";
+  Where several hold, the first of 2, 3, 9, 8, 4, 5, 11, 6, 7 wins; the run record lists all.";
 
 #[cfg(test)]
 mod tests {
@@ -174,6 +183,12 @@ mod tests {
             (fewer, all, 0),
             (Problem::Outcomes { lines: 1 }, nothing, 6),
             (Problem::Outcomes { lines: 1 }, all, 0),
+            (Problem::Lost { output_file: "a".into(), why: "404".into() }, nothing, 6),
+            (Problem::Lost { output_file: "a".into(), why: "404".into() }, all, 0),
+            (Problem::FewerThanExported { exported: 2, resources: 1 }, hundred, 6),
+            (Problem::FewerThanExported { exported: 2, resources: 1 }, all, 0),
+            (Problem::FailedBatches { failed: 1, total: 6 }, nothing, 6),
+            (Problem::FailedBatches { failed: 1, total: 6 }, all, 0),
             (unreadable, all, 11),
         ] {
             assert_eq!(Exit::of_problem(&problem, allowed).code(), code, "{problem} {allowed:?}");

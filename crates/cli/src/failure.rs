@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use lakehaul_fetch::{ErrorKind as FetchErrorKind, FetchError};
 use lakehaul_load::LoadError;
 
 use crate::config::ConfigError;
@@ -56,28 +57,49 @@ impl Failure {
     }
 
     /// What to do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<String> {
         let Failure::Load { error, .. } = self else { return None };
-        match error {
-            LoadError::NothingToLoad(_) => Some(
-                "give .ndjson files (.gz and .zst too), a folder that has some, a bulk manifest (.json), or - for stdin",
-            ),
-            LoadError::LakeHeld { .. } => Some("run the command again when the other one has ended"),
+        let advice = match error {
+            LoadError::NothingToLoad(_) => {
+                "give .ndjson files (.gz and .zst too), a folder that has some, a bulk manifest (.json), or - for stdin"
+            }
+            LoadError::LakeHeld { .. } => "run the command again when the other one has ended",
             LoadError::Destination { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    Some("make room, then run the same command again; the lake's tables are as they were")
+                    "make room, then run the same command again; the lake's tables are as they were"
                 }
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    Some("the lake's folder must be writable by you; then run the same command again")
+                    "the lake's folder must be writable by you; then run the same command again"
                 }
                 io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-                    Some("a lake is a folder: choose another path")
+                    "a lake is a folder: choose another path"
                 }
-                _ => Some("when that is put right, run the same command again; the lake's tables are as they were"),
+                _ => "when that is put right, run the same command again; the lake's tables are as they were",
             },
-            LoadError::LakeDamaged { .. } => Some("`lakehaul verify LAKE` tells all that is damaged"),
-            _ => None,
-        }
+            LoadError::LakeDamaged { .. } => "`lakehaul verify LAKE` tells all that is damaged",
+            LoadError::Fetch(error) => return server_hint(error, self.exit()),
+            LoadError::ExportChanged | LoadError::TookTooLong(_) => AGAIN,
+            _ => return None,
+        };
+        Some(advice.to_owned())
+    }
+}
+
+const AGAIN: &str = "run the same command again: it takes up the export";
+const FRESH: &str = "the same command with --fresh starts a new export";
+
+/// The client's own advice, and whether the same command is worth another try.
+fn server_hint(error: &FetchError, exit: Exit) -> Option<String> {
+    let then = match exit {
+        Exit::ServerFailed => Some(FRESH),
+        // Another try meets the same certificate.
+        Exit::Transport if error.kind() != FetchErrorKind::Tls => Some(AGAIN),
+        _ => None,
+    };
+    match (error.hint(), then) {
+        (None, then) => then.map(str::to_owned),
+        (Some(hint), None) => Some(hint),
+        (Some(hint), Some(then)) => Some(format!("{hint} Then: {then}.")),
     }
 }
 

@@ -7,6 +7,8 @@
 
 pub mod args;
 pub mod config;
+pub mod provenance;
+pub mod secret;
 pub mod resolve;
 mod command;
 pub mod report;
@@ -14,6 +16,7 @@ pub mod exit;
 pub mod failure;
 mod peak_memory;
 mod size;
+mod duration;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -25,16 +28,18 @@ use clap::{CommandFactory, FromArgMatches};
 
 use args::{Args, Level};
 use failure::Failure;
+use provenance::Provenance;
 use report::json;
-use resolve::{Form, Manner};
+use resolve::{Form, Given, Manner};
+use secret::SecretVariables;
 
 /// The whole program.
 #[expect(clippy::disallowed_methods, reason = "here, and only here, arguments and environment come in")]
 pub fn main() -> ExitCode {
     let arguments = args::settle_allow_rejects(std::env::args_os());
     let user_file = config::user_file(|name| std::env::var_os(name));
-    let args = match parse(&arguments, user_file.as_deref()) {
-        Ok(args) => args,
+    let (args, provenance) = match parse(&arguments, user_file.as_deref()) {
+        Ok(parsed) => parsed,
         Err(Unparsed::Clap(error)) => {
             // Help and version are asked for and go to stdout; usage errors go to stderr. Either may be closed.
             let _ = error.print();
@@ -58,7 +63,8 @@ pub fn main() -> ExitCode {
             warn(&format!("{name} is set, but this version has no such option; it is ignored"), manner);
         }
     }
-    match command::run(&args, manner) {
+    let given = Given { provenance, secrets: SecretVariables::read(|name| std::env::var_os(name)) };
+    match command::run(&args, manner, &given) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             tell(&failure, manner);
@@ -76,15 +82,23 @@ enum Unparsed {
     Failure(Failure),
 }
 
-/// Arguments, then the environment (clap reads it), then the config file, which the arguments may name.
-fn parse(arguments: &[OsString], user_file: Option<&Path>) -> Result<Args, Unparsed> {
+/// Arguments, then the environment (clap reads it), then the config file, which the arguments may name, and its profile.
+fn parse(arguments: &[OsString], user_file: Option<&Path>) -> Result<(Args, Provenance), Unparsed> {
     let matches = Args::command().try_get_matches_from(arguments).map_err(Unparsed::Clap)?;
     let asked_for = matches.get_one::<PathBuf>("config");
     let config = config::Config::find(asked_for.map(PathBuf::as_path), user_file);
-    let matches = match config.map_err(|e| Unparsed::Failure(e.into()))? {
-        None => matches,
-        Some(config) => {
-            let with_defaults = config.apply(Args::command()).map_err(|e| Unparsed::Failure(e.into()))?;
+    let config = config.map_err(|e| Unparsed::Failure(e.into()))?;
+    let profile = matches.subcommand().and_then(|(_, matches)| matches.try_get_one::<String>("profile").ok().flatten());
+    let matches = match (&config, profile) {
+        (None, None) => matches.clone(),
+        (None, Some(profile)) => {
+            let file = user_file.map(|file| format!(": {} does not exist", file.display())).unwrap_or_default();
+            let why = format!("there is no profile {profile}, as there is no config file{file}; --config names another");
+            return Err(Unparsed::Failure(Failure::Usage(why)));
+        }
+        (Some(config), profile) => {
+            let profile = profile.map(String::as_str);
+            let with_defaults = config.apply(Args::command(), profile).map_err(|e| Unparsed::Failure(e.into()))?;
             // Without the file the arguments were right, so it must be the file's value that is not.
             with_defaults.try_get_matches_from(arguments).map_err(|e| {
                 let why = e.to_string();
@@ -93,7 +107,8 @@ fn parse(arguments: &[OsString], user_file: Option<&Path>) -> Result<Args, Unpar
             })?
         }
     };
-    Args::from_arg_matches(&matches).map_err(Unparsed::Clap)
+    let provenance = Provenance::of(&Args::command(), &matches, config.as_ref(), profile.map(String::as_str));
+    Ok((Args::from_arg_matches(&matches).map_err(Unparsed::Clap)?, provenance))
 }
 
 /// The variable that a wrong value must have come from, if it came from one: no argument names the option.
@@ -112,6 +127,7 @@ fn unknown_variables(names: impl Iterator<Item = OsString>) -> Vec<String> {
         .chain(command.get_subcommands())
         .flat_map(clap::Command::get_arguments)
         .filter_map(|a| a.get_env().map(OsStr::to_owned))
+        .chain(secret::VARIABLES.map(OsString::from))
         .collect();
     let mut unknown: Vec<String> = names
         .filter(|name| !known.contains(name))
@@ -129,7 +145,7 @@ fn tell(failure: &Failure, manner: Manner) {
     let mut err = std::io::stderr().lock();
     // Stderr may be gone; the exit code still tells.
     let _ = match manner.form {
-        Form::Json => writeln!(err, "{}", json::error(&failure.to_string(), failure.hint(), failure.exit())),
+        Form::Json => writeln!(err, "{}", json::error(&failure.to_string(), failure.hint().as_deref(), failure.exit())),
         Form::Text => writeln!(err, "error: {failure}"),
     };
     if let (Form::Text, Some(hint)) = (manner.form, failure.hint()) {
@@ -152,7 +168,7 @@ mod tests {
     #[test]
     fn an_unknown_variable_is_noticed() {
         let names =
-            ["LAKEHAUL_MEMROY", "LAKEHAUL_MEMORY", "LAKEHAUL_TYPE", "LAKEHAUL_QUIET", "HOME"].map(OsString::from);
+            ["LAKEHAUL_MEMROY", "LAKEHAUL_MEMORY", "LAKEHAUL_TYPE", "LAKEHAUL_QUIET", "LAKEHAUL_TOKEN", "HOME"].map(OsString::from);
         assert_eq!(unknown_variables(names.into_iter()), ["LAKEHAUL_MEMROY"]);
     }
 }

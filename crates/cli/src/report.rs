@@ -4,17 +4,20 @@
 pub mod figures;
 pub mod json;
 pub mod pace;
+pub mod server;
 pub mod summary;
 pub mod table;
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
+use lakehaul_fetch::FetchEvent;
 use lakehaul_load::{Event, Observer, Progress};
 
 use crate::args::Level;
@@ -34,6 +37,7 @@ pub struct Reporter {
     level: Level,
     /// What has been learnt of the run, once it is planned.
     watch: Mutex<Option<Watch>>,
+    server: Mutex<Server>,
     err: Mutex<Box<dyn Write + Send>>,
 }
 
@@ -50,9 +54,17 @@ enum Voice {
 #[derive(Clone)]
 struct Watch {
     progress: Arc<Progress>,
-    files: u64,
     bytes: Option<u64>,
+    /// When there was something to read first.
     since: Instant,
+}
+
+/// What a server is at, for the line on a terminal.
+#[derive(Default)]
+struct Server {
+    state: Option<(String, Instant)>,
+    /// What is ridden out, and until when.
+    trouble: Option<(String, Instant)>,
 }
 
 impl Reporter {
@@ -72,7 +84,7 @@ impl Reporter {
     }
 
     fn new(voice: Voice, level: Level, err: Box<dyn Write + Send>) -> Reporter {
-        Reporter { voice, level, watch: Mutex::new(None), err: Mutex::new(err) }
+        Reporter { voice, level, watch: Mutex::default(), server: Mutex::default(), err: Mutex::new(err) }
     }
 
     /// Does `work` and tells its pace meanwhile; the progress line is gone when this returns.
@@ -105,20 +117,52 @@ impl Reporter {
         if self.level < Level::Info {
             return;
         }
-        let Some(pace) = self.pace() else { return };
+        let pace = self.pace();
         match &self.voice {
             Voice::Terminal(bar) => {
-                bar.set_position(pace.bytes_read);
-                bar.set_message(pace.line());
+                let server = self.server_line();
+                let line = match pace {
+                    Some(pace) if pace.files > 0 => {
+                        bar.set_position(pace.bytes_read);
+                        [Some(pace.line()), server].into_iter().flatten().collect::<Vec<_>>().join("; ")
+                    }
+                    _ => match server {
+                        Some(server) => server,
+                        None => return bar.tick(),
+                    },
+                };
+                bar.set_message(line);
             }
-            Voice::Lines => self.line(Level::Info, &pace.line()),
-            Voice::Json => self.write_line(&json::pace(&pace)),
+            Voice::Lines => {
+                // What a server says while there is nothing to read is a line of its own.
+                if let Some(pace) = pace.filter(|pace| pace.files > 0) {
+                    self.line(Level::Info, &pace.line());
+                }
+            }
+            Voice::Json => {
+                if let Some(pace) = pace {
+                    self.write_line(&json::pace(&pace));
+                }
+            }
         }
     }
 
     fn pace(&self) -> Option<Pace> {
         let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        Some(Pace::read(&watch.progress, watch.files, watch.bytes, watch.since.elapsed().as_secs_f64()))
+        Some(Pace::read(&watch.progress, watch.bytes, watch.since.elapsed().as_secs_f64()))
+    }
+
+    /// `the server is exporting: 3 of 6 batches, for 2 min 5 s`, or what is ridden out.
+    fn server_line(&self) -> Option<String> {
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = server.trouble.as_ref().filter(|(_, until)| Instant::now() < *until);
+        match (trouble, &server.state) {
+            (Some((trouble, _)), _) => Some(trouble.clone()),
+            (None, Some((state, since))) => {
+                Some(format!("{state}, for {}", figures::duration(since.elapsed().as_secs_f64())))
+            }
+            (None, None) => None,
+        }
     }
 
     fn begin(&self, watch: Watch) {
@@ -127,6 +171,32 @@ impl Reporter {
             bar.set_style(style(MEASURED));
         }
         *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch);
+    }
+
+    /// A server lists files: the first time, reading begins.
+    fn listed(&self) {
+        if let Some(watch) = &mut *self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+            && watch.progress.bytes_read.load(Relaxed) == 0
+        {
+            watch.since = Instant::now();
+        }
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).state = None;
+    }
+
+    fn server_event(&self, event: &FetchEvent<'_>) {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = match event {
+            FetchEvent::StatusAnswered { running } => server::state(running),
+            FetchEvent::Accepted { .. } => "the server has begun the export".to_owned(),
+            FetchEvent::KickOffSent { .. } => "kick-off sent".to_owned(),
+            FetchEvent::Retry { wait, .. } => {
+                server.trouble = Some((server::sentence(event), Instant::now() + *wait));
+                return;
+            }
+            _ => return,
+        };
+        let since = server.state.as_ref().map_or_else(Instant::now, |(_, since)| *since);
+        server.state = Some((state, since));
     }
 
     /// All is read: the counters stand still from now on.
@@ -160,16 +230,14 @@ impl Reporter {
 impl Observer for Reporter {
     fn event(&self, event: Event<'_>) {
         let level = level(&event);
-        if let Event::Planned { files, bytes, progress, .. } = &event {
-            self.begin(Watch {
-                progress: Arc::clone(progress),
-                files: *files as u64,
-                bytes: *bytes,
-                since: Instant::now(),
-            });
-        }
-        if let Event::Publishing { .. } = &event {
-            self.end_of_pace(&sentence(&event));
+        match &event {
+            Event::Planned { bytes, progress, .. } => {
+                self.begin(Watch { progress: Arc::clone(progress), bytes: *bytes, since: Instant::now() });
+            }
+            Event::FilesListed { .. } => self.listed(),
+            Event::Server(event) => self.server_event(event),
+            Event::Publishing { .. } => self.end_of_pace(&sentence(&event)),
+            _ => {}
         }
         match &self.voice {
             Voice::Json if level <= self.level => self.write_line(&json::event(&event)),
@@ -203,6 +271,7 @@ fn style(template: &str) -> ProgressStyle {
 fn level(event: &Event<'_>) -> Level {
     match event {
         Event::Warning(_) => Level::Warn,
+        Event::Server(event) => server::level(event),
         Event::FileStarted { .. }
         | Event::FileFinished { .. }
         | Event::PartVerified { .. }
@@ -218,7 +287,11 @@ fn sentence(event: &Event<'_>) -> String {
         Event::Planned { run, files: n, bytes: Some(bytes), .. } => {
             format!("run {run}: {}, {} to read", files(*n), figures::bytes(*bytes))
         }
+        Event::Planned { run, files: 0, .. } => format!("run {run}: waiting for the server's output files"),
         Event::Planned { run, files: n, bytes: None, .. } => format!("run {run}: {}", files(*n)),
+        Event::FilesListed { files: n } => format!("the server lists {}", files(*n)),
+        Event::Server(event) => server::sentence(event),
+        Event::ExportDeleted { cancelled } => server::deleted(cancelled),
         Event::FileStarted { output_file, .. } => format!("{output_file}: begun"),
         Event::FileFinished { file } => format!(
             "{}: {}, {} resources, {} rejected",

@@ -1,13 +1,30 @@
 //! From arguments as typed to what they mean: no option is text any more, and what cannot be meant is refused here,
 //! before anything is touched.
 
+mod ask;
+mod export;
+mod server;
+
 use std::path::{Path, PathBuf};
 
 use lakehaul_load::{Engine, Input, Layout, LoadOptions, LoadRequest};
 
-use crate::args::{EngineArg, LayoutArg, Level, LoadArgs, OutputArgs, VerifyArgs};
+use crate::args::{EngineArg, LayoutArg, Level, LoadArgs, LoadingArgs, OutputArgs, VerifyArgs};
 use crate::exit::Allowed;
 use crate::failure::Failure;
+use crate::provenance::Provenance;
+use crate::secret::SecretVariables;
+
+pub use export::{CancelJob, CheckJob, ExportJob, cancel, check, export};
+
+/// What was given besides the arguments.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// Where the options' values came from.
+    pub provenance: Provenance,
+    /// Secrets in the environment.
+    pub secrets: SecretVariables,
+}
 
 /// A load, and what counts as its success.
 #[derive(Debug)]
@@ -49,9 +66,22 @@ pub fn manner(args: &OutputArgs) -> Manner {
 
 /// `lakehaul load`
 pub fn load(args: &LoadArgs) -> Result<LoadJob, Failure> {
-    let Some(to) = &args.to else {
-        return Err(Failure::Usage("the lake is not named: add --to LAKE (or set LAKEHAUL_TO)".to_owned()));
-    };
+    Ok(LoadJob {
+        request: LoadRequest {
+            lake: destination(args.loading.to.as_deref())?,
+            options: loading(&args.loading)?,
+            inputs: inputs(&args.paths)?,
+        },
+        allowed: allowed(&args.loading),
+    })
+}
+
+fn allowed(args: &LoadingArgs) -> Allowed {
+    Allowed { rejects: args.allow_rejects.unwrap_or_default(), partial: args.allow_partial }
+}
+
+/// How lines become a lake.
+fn loading(args: &LoadingArgs) -> Result<LoadOptions, Failure> {
     let defaults = LoadOptions::default();
     let max_line_bytes = args
         .max_line
@@ -66,7 +96,7 @@ pub fn load(args: &LoadArgs) -> Result<LoadJob, Failure> {
         .map(|kinds| kinds.join(",").parse())
         .transpose()
         .map_err(|e| Failure::Usage(format!("--annotate: {e}")))?;
-    let options = LoadOptions {
+    Ok(LoadOptions {
         memory_bytes: args.memory.map_or(defaults.memory_bytes, |size| size.bytes),
         threads: args.threads.map_or(defaults.threads, usize::from),
         max_line_bytes,
@@ -83,11 +113,13 @@ pub fn load(args: &LoadArgs) -> Result<LoadJob, Failure> {
             None | Some(EngineArg::Direct) => Engine::Direct,
             Some(EngineArg::Tape) => Engine::Tape,
         },
-    };
-    Ok(LoadJob {
-        request: LoadRequest { inputs: inputs(&args.paths)?, lake: lake(to)?, options },
-        allowed: Allowed { rejects: args.allow_rejects.unwrap_or_default(), partial: args.allow_partial },
     })
+}
+
+/// The lake of a command that writes one.
+fn destination(to: Option<&str>) -> Result<String, Failure> {
+    let missing = || Failure::Usage("the lake is not named: add --to LAKE (or set LAKEHAUL_TO)".to_owned());
+    lake(to.ok_or_else(missing)?)
 }
 
 /// The options of `lakehaul verify --roundtrip`.

@@ -25,6 +25,21 @@ const WORKER_BYTES: u64 = 4 * CHUNK_BYTES as u64 + (1 << 20);
 /// A worker with less for its open row groups writes row groups that no reader likes.
 const BUILDER_BYTES_MIN: u64 = 8 << 20;
 
+/// Beyond this a line waits until no other such line is in memory.
+const LARGE_LINE_BYTES: u64 = 8 << 20;
+
+/// An export may use this part of the memory for bytes on their way from sockets to workers.
+const NETWORK_SHARE: u64 = 4;
+
+/// What a connection holds of itself: the HTTP library's read buffer and TLS records.
+const CONNECTION_BYTES: u64 = 768 << 10;
+
+/// With less, a file's lines come in chunks so small that a worker does nothing but change files.
+const REMOTE_FILE_BYTES_MIN: u64 = 3 << 19;
+
+/// A pipe with more room gains nothing: a worker takes a chunk at a time.
+const PIPE_BYTES_MAX: u64 = 4 << 20;
+
 /// The division.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Budget {
@@ -35,10 +50,23 @@ pub(crate) struct Budget {
     pub(crate) builder_bytes: usize,
     /// A compressed file may ask for a window of at most two to the power of this.
     pub(crate) zstd_window_log_max: u32,
+    /// Beyond this a line waits until no other such line is in memory.
+    pub(crate) large_line_bytes: u64,
+    pub(crate) network: Network,
+}
+
+/// What is on its way from a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Network {
+    /// Output files at once: those asked for, or as many as the memory allows. Zero: nothing comes from a server.
+    pub(crate) files: usize,
+    /// Bytes of one file that have arrived and wait.
+    pub(crate) pipe_bytes: usize,
 }
 
 impl Budget {
-    pub(crate) fn divide(options: &LoadOptions) -> Result<Budget, LoadError> {
+    /// `remote_files`: how many output files of a server may be open at once.
+    pub(crate) fn divide(options: &LoadOptions, remote_files: usize) -> Result<Budget, LoadError> {
         let memory = options.memory_bytes;
         let min = LoadOptions::MEMORY_BYTES_MIN;
         if memory < min {
@@ -69,17 +97,29 @@ impl Budget {
         };
         // As text twice (a growing buffer is copied), as values and as pages.
         let long_line = 3 * max_line_bytes as u64;
-        let shared = memory - long_line.min(memory / 3);
+        let network_bytes = if remote_files == 0 { 0 } else { memory / NETWORK_SHARE };
+        let files = (remote_files as u64).min((network_bytes / REMOTE_FILE_BYTES_MIN).max(1)) as usize;
+        let files = if remote_files == 0 { 0 } else { files };
+        // A file's share: its connection, its pipe, and two chunks that its framer fills.
+        let file_bytes = network_bytes.checked_div(files as u64).unwrap_or(0);
+        let buffers = file_bytes.saturating_sub(CONNECTION_BYTES);
+        let chunk_bytes = if files == 0 { CHUNK_BYTES } else { CHUNK_BYTES.min(buffers as usize / 4) };
+        let pipe_bytes = (buffers / 3).min(PIPE_BYTES_MAX) as usize;
+        // Below it a file's line counts as part of the file's share.
+        let large_line_bytes = if files == 0 { LARGE_LINE_BYTES } else { LARGE_LINE_BYTES.min(file_bytes) };
+        let shared = memory - long_line.min(memory / 3) - network_bytes;
         let per_worker = |threads: u64| (shared / threads).saturating_sub(WORKER_BYTES) * BUILDER_PERCENT / 100;
         let threads = (1..=options.threads as u64).rev().find(|&threads| per_worker(threads) >= BUILDER_BYTES_MIN);
         let threads = threads.unwrap_or(1);
         let window = memory / (16 * threads);
         Ok(Budget {
             threads: threads as usize,
-            chunk_bytes: CHUNK_BYTES,
+            chunk_bytes,
             max_line_bytes,
             builder_bytes: per_worker(threads) as usize,
             zstd_window_log_max: window.max(1).ilog2().clamp(23, 27),
+            large_line_bytes,
+            network: Network { files, pipe_bytes },
         })
     }
 }
@@ -89,7 +129,7 @@ mod tests {
     use super::*;
 
     fn divide(memory_bytes: u64, threads: usize, max_line_bytes: Option<usize>) -> Result<Budget, LoadError> {
-        Budget::divide(&LoadOptions { memory_bytes, threads, max_line_bytes, ..LoadOptions::default() })
+        Budget::divide(&LoadOptions { memory_bytes, threads, max_line_bytes, ..LoadOptions::default() }, 0)
     }
 
     #[test]
@@ -109,6 +149,20 @@ mod tests {
                 assert!((1..=threads).contains(&budget.threads));
                 assert!(budget.builder_bytes as u64 >= BUILDER_BYTES_MIN);
             }
+        }
+    }
+
+    #[test]
+    fn files_of_a_server_have_their_share() {
+        for (memory, asked) in [(LoadOptions::MEMORY_BYTES_MIN, 64), (1 << 30, 16), (1 << 30, 64), (64 << 30, 1000)] {
+            let options = LoadOptions { memory_bytes: memory, threads: 2, ..LoadOptions::default() };
+            let budget = Budget::divide(&options, asked).unwrap();
+            let Network { files, pipe_bytes } = budget.network;
+            assert!((1..=asked).contains(&files) && pipe_bytes >= 128 << 10, "{memory}: {budget:?}");
+            let a_file = CONNECTION_BYTES + pipe_bytes as u64 + 2 * budget.chunk_bytes as u64;
+            let workers = budget.threads as u64 * (budget.builder_bytes as u64 + WORKER_BYTES);
+            let sum = files as u64 * a_file + workers + (3 * budget.max_line_bytes as u64).min(memory / 3);
+            assert!(sum <= memory, "{memory}: {sum}");
         }
     }
 

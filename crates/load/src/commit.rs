@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 
+use lakehaul_write::{DeletedResources, FileReceipt};
+
 use crate::inputs::PlannedFile;
 use crate::journal::{CommitFile, staging};
 use crate::lake::schema_path;
 use crate::manifest::Role;
 use crate::plan::Plan;
 use crate::staged_lines::Quarantine;
-use crate::work::Worked;
+use crate::work::{StagedWork, Worked};
 use crate::{
     Clock, Event, LoadError, LoadSummary, Observer, OutputFile, PartRecord, Problem, RunRecord, RunStatus, TableRecord,
     TableSummary, Totals, Warning,
@@ -21,16 +23,21 @@ use crate::{
 /// Publishes a run.
 pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Result<LoadSummary, LoadError> {
     let (tables, mut moves) = place_parts(&worked);
-    let Worked { plan, schemas, notes, output_files, by_type, unreadable, quarantine, outcomes, deletions, .. } =
-        worked;
+    let deleted_resources = worked.work.deleted.as_ref().map(|part| place_deleted(part, &worked.plan.run, &mut moves));
+    let Worked { plan, work } = worked;
+    let StagedWork { schemas, notes, output_files, by_type, quarantine, outcomes, deletions, export, .. } = work;
     let store = &*plan.lake.store;
 
-    let mut problems = unreadable;
+    let mut problems = work.problems;
     let mut warnings = Vec::new();
-    for (planned, file) in plan.files.iter().zip(&output_files) {
+    for (planned, file) in &output_files {
         reconcile(planned, file, &mut problems, &mut warnings);
     }
+    let output_files: Vec<OutputFile> = output_files.into_iter().map(|(_, file)| file).collect();
     let totals = Totals::of(&output_files, &tables);
+    if let Some(facts) = &export {
+        facts.reconcile(&totals, &mut problems, &mut warnings);
+    }
     if totals.outcomes > 0 {
         problems.push(Problem::Outcomes { lines: totals.outcomes });
     }
@@ -50,12 +57,14 @@ pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Res
         run: plan.run.clone(),
         status: RunStatus::from(problems.as_slice()),
         source: plan.source.clone(),
-        transaction_time: plan.transaction_time.clone(),
+        transaction_time: export.as_ref().map_or(&plan.transaction_time, |facts| &facts.transaction_time).clone(),
         started: plan.started.to_string(),
         finished: clock.now().to_string(),
         plan: plan.hash.clone(),
         output_files,
         tables,
+        deleted_resources,
+        export: export.map(|facts| facts.record),
         totals,
         problems,
     };
@@ -87,7 +96,7 @@ pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Res
 /// The tables with their parts under the names that readers find, and the moves that give them these.
 fn place_parts(worked: &Worked) -> (Vec<TableRecord>, Vec<(String, String)>) {
     let Plan { run, settings, .. } = &worked.plan;
-    let mut parts: Vec<_> = worked.parts.iter().filter(|part| part.rows > 0).collect();
+    let mut parts: Vec<_> = worked.work.parts.iter().filter(|part| part.rows > 0).collect();
     parts.sort_by(|one, other| (&one.resource_type, &one.path).cmp(&(&other.resource_type, &other.path)));
     let mut tables: BTreeMap<&str, TableRecord> = BTreeMap::new();
     let mut moves = Vec::new();
@@ -103,12 +112,23 @@ fn place_parts(worked: &Worked) -> (Vec<TableRecord>, Vec<(String, String)>) {
     (tables.into_values().collect(), moves)
 }
 
+/// The part of the table of deletions, and the move that gives it its name.
+fn place_deleted(part: &FileReceipt, run: &str, moves: &mut Vec<(String, String)>) -> TableRecord {
+    let path = format!("{}/part-{run}-00000.parquet", DeletedResources::TABLE);
+    moves.push((part.path.clone(), path.clone()));
+    let files = vec![PartRecord { path, rows: part.rows, bytes: part.bytes, blake3: part.blake3.clone() }];
+    TableRecord { resource_type: part.resource_type.clone(), rows: part.rows, files }
+}
+
 /// Compares what came with what was declared. Rejected lines did come: their problem is another.
 fn reconcile(planned: &PlannedFile, file: &OutputFile, problems: &mut Vec<Problem>, warnings: &mut Vec<Warning>) {
     let output_file = || file.name.clone();
     if let (Some(declared_type), 1..) = (&file.declared_type, file.other_type) {
         let declared_type = declared_type.clone();
         warnings.push(Warning::OtherType { output_file: output_file(), declared_type, lines: file.other_type });
+    }
+    if file.unverified_length {
+        warnings.push(Warning::UnverifiedLength { output_file: output_file() });
     }
     let Some(declared) = file.declared_count else { return };
     let resources = match planned.role {
@@ -152,6 +172,8 @@ fn summary(record: RunRecord, mut by_type: Vec<TableSummary>, plan: &Plan, mut w
         already_complete: false,
         tables: by_type,
         files: record.output_files,
+        deleted_resources: record.deleted_resources.map_or(0, |table| table.rows),
+        transaction_time: record.transaction_time,
         totals: record.totals,
         seconds: plan.begun.elapsed().as_secs_f64(),
         problems: record.problems,
@@ -175,6 +197,8 @@ pub(crate) fn summary_again(record: RunRecord) -> LoadSummary {
         status: record.status,
         already_complete: true,
         files: record.output_files,
+        deleted_resources: record.deleted_resources.map_or(0, |table| table.rows),
+        transaction_time: record.transaction_time,
         totals: record.totals,
         seconds: 0.0,
         problems: record.problems,

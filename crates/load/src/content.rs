@@ -1,6 +1,6 @@
 //! An output file's bytes: as they came, hashed and counted; as text, decompressed.
 //!
-//! In goes any [`Read`]: a file, standard input, later a socket's stream. [`io::ErrorKind::WouldBlock`] from it comes
+//! In goes any [`Read`]: a file, standard input, what arrives from a socket. [`io::ErrorKind::WouldBlock`] from it comes
 //! out as such and loses nothing. What the bytes are is told by their first ones, never by a name. A compressed stream
 //! must be whole, to its trailer; gzip may have several members and zstd several frames.
 
@@ -72,17 +72,15 @@ impl Content {
         Some(Received { bytes: counted.bytes, blake3: counted.hasher.finalize().to_hex().to_string() })
     }
 
-    /// Reads what is left of the bytes as they come, for their hash.
-    pub(crate) fn drain(&mut self) -> io::Result<Received> {
-        let raw: &mut dyn Read = match &mut self.state {
-            State::Sniffing(counted, _) => counted,
-            State::Plain(raw) => raw,
-            State::Gzip(decoder) => decoder.get_mut(),
-            State::Zstd(decoder) => decoder.get_mut(),
-            State::Broken => return Err(io::ErrorKind::Other.into()),
-        };
-        io::copy(raw, &mut io::sink())?;
-        self.received().ok_or_else(|| io::ErrorKind::Other.into())
+    /// Reads bytes as they come, past what makes text of them: only for their hash.
+    pub(crate) fn read_raw(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        match &mut self.state {
+            State::Sniffing(counted, _) => counted.read(space),
+            State::Plain(raw) => raw.read(space),
+            State::Gzip(decoder) => decoder.get_mut().read(space),
+            State::Zstd(decoder) => decoder.get_mut().read(space),
+            State::Broken => Err(io::ErrorKind::Other.into()),
+        }
     }
 
     /// Bytes that have come so far.

@@ -1,7 +1,9 @@
 //! Why a load, or a look at a lake, ends without a result.
 
 use std::io;
+use std::time::Duration;
 
+use lakehaul_fetch::{ErrorKind as FetchErrorKind, FetchError};
 use lakehaul_write::WriteError;
 
 /// Its texts fit after "failed to load: "; no resource's content is in any of them.
@@ -64,6 +66,15 @@ pub enum LoadError {
     /// A Parquet file could not be made or read.
     #[error(transparent)]
     Part(WriteError),
+    /// The server, or the way to it. Nothing was published; what the run needs to be taken up is kept.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// What was begun before the export was done is no part of it.
+    #[error("the manifest lacks a file that the server had listed while it was exporting")]
+    ExportChanged,
+    /// The export took longer than it was allowed to.
+    #[error("the export has not come within {0:?}, as --max-duration says")]
+    TookTooLong(Duration),
     /// Where the rows were to go: standard output, of `cat`.
     #[error("cannot write the rows: {0}")]
     Output(io::Error),
@@ -74,6 +85,12 @@ pub enum LoadError {
 pub enum ErrorKind {
     /// Exit code 2.
     Usage,
+    /// Exit code 3: the server refuses who asks.
+    Refused,
+    /// Exit code 4: the server failed the export, or does not know it.
+    Export,
+    /// Exit code 5: the way to the server gave out.
+    Transport,
     /// Exit code 8.
     Destination,
     /// Exit code 9.
@@ -87,12 +104,31 @@ impl LoadError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             LoadError::Usage(_) | LoadError::NothingToLoad(_) | LoadError::SettingFixed { .. } => ErrorKind::Usage,
+            LoadError::Fetch(error) => match error.kind() {
+                FetchErrorKind::Usage => ErrorKind::Usage,
+                FetchErrorKind::Auth | FetchErrorKind::UntrustedOrigin => ErrorKind::Refused,
+                FetchErrorKind::ExportFailed | FetchErrorKind::NoSuchExport => ErrorKind::Export,
+                FetchErrorKind::Transport
+                | FetchErrorKind::FileExpired
+                | FetchErrorKind::FileChanged
+                | FetchErrorKind::NotData
+                | FetchErrorKind::Tls => ErrorKind::Transport,
+            },
+            LoadError::TookTooLong(_) | LoadError::ExportChanged => ErrorKind::Transport,
             LoadError::LakeHeld { .. } => ErrorKind::LakeHeld,
             LoadError::Destination { .. }
             | LoadError::LakeUnreadable { .. }
             | LoadError::Output(_)
             | LoadError::Part(WriteError::Store { .. }) => ErrorKind::Destination,
             LoadError::LakeDamaged { .. } | LoadError::Unbalanced(_) | LoadError::Part(_) => ErrorKind::Verification,
+        }
+    }
+
+    /// What has come so far is worth nothing, but the export may be as good as before.
+    pub(crate) fn starts_over(&self) -> bool {
+        match self {
+            LoadError::Fetch(error) => error.kind() == FetchErrorKind::FileChanged,
+            error => matches!(error, LoadError::ExportChanged),
         }
     }
 

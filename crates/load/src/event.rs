@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use lakehaul_fetch::{Cancelled, FetchEvent};
+
 use crate::OutputFile;
 
 /// Listens to a load. Called from several threads; should return soon.
-pub trait Observer: Sync {
+pub trait Observer: Send + Sync {
     /// Something has happened.
     fn event(&self, event: Event<'_>);
 }
@@ -48,6 +50,18 @@ pub enum Event<'a> {
         /// Its account.
         file: &'a OutputFile,
     },
+    /// The manifest lists so many files by now.
+    FilesListed {
+        /// All that are known.
+        files: usize,
+    },
+    /// What happens between here and the server.
+    Server(FetchEvent<'a>),
+    /// All is published, and the server was told that its export may go.
+    ExportDeleted {
+        /// What came of it.
+        cancelled: &'a Cancelled,
+    },
     /// All files are read; `parts` are about to become visible.
     Publishing {
         /// Parquet files.
@@ -86,6 +100,8 @@ pub struct Progress {
     pub rows: AtomicU64,
     /// Lines that are in quarantine.
     pub rejected: AtomicU64,
+    /// Output files that are known; of an export, as far as the server has listed them.
+    pub files: AtomicU64,
     /// Files whose lines are all accounted for.
     pub files_finished: AtomicU64,
 }
@@ -112,6 +128,30 @@ pub enum Warning {
         /// That came.
         resources: u64,
     },
+    /// More resources came than the server says the export has.
+    MoreThanExported {
+        /// By the server.
+        exported: u64,
+        /// That came.
+        resources: u64,
+    },
+    /// A file came without any length, and the server could not tell it either: what is cut off cannot be noticed.
+    UnverifiedLength {
+        /// The file's name.
+        output_file: String,
+    },
+    /// An earlier attempt died between sending a kick-off and keeping its answer: the server may run an export that
+    /// nobody takes.
+    KickOffUnknown,
+    /// `--since last`, but there is no earlier run to begin at.
+    NoEarlierRun,
+    /// A file is not the one that was begun, so the work starts over.
+    FileChanged {
+        /// What was noticed, as a clause.
+        why: String,
+    },
+    /// Something in the server's answers, as a sentence.
+    Server(String),
     /// A manifest names a file twice, or two inputs name the same file; it is loaded once.
     NamedTwice {
         /// The file's name.
@@ -152,6 +192,21 @@ impl fmt::Display for Warning {
             Warning::MoreThanDeclared { output_file, declared, resources } => {
                 write!(f, "{output_file}: {resources} resources, the manifest counts {declared}")
             }
+            Warning::MoreThanExported { exported, resources } => {
+                write!(f, "{resources} resources came, the server counts {exported} in the export")
+            }
+            Warning::UnverifiedLength { output_file } => write!(
+                f,
+                "{output_file} came without a length and the server could not tell it: its end could not be verified"
+            ),
+            Warning::KickOffUnknown => f.write_str(
+                "an earlier attempt died before it could keep the answer to its kick-off; the server may be running a second export",
+            ),
+            Warning::NoEarlierRun => {
+                f.write_str("the lake has no complete run of this export yet: all of it is asked for, not what is new")
+            }
+            Warning::FileChanged { why } => write!(f, "{why}; the work starts over"),
+            Warning::Server(text) => f.write_str(text),
             Warning::NamedTwice { output_file } => write!(f, "{output_file} is named twice; it is loaded once"),
             Warning::BeyondCaps { resource_type, values } => {
                 write!(f, "{resource_type}: {values} values lie beyond the table's caps and went to __extra")

@@ -15,12 +15,13 @@ use lakehaul_write::store::{Store, StoreWrite};
 use crate::LoadError;
 use crate::content::{Content, Received};
 use crate::inputs::Place;
+use crate::pipe::PipeReader;
 
 /// The least space that is worth a read.
 const READ_BYTES_MIN: usize = 64 << 10;
 
-/// A line that grows beyond this waits until no other such line is in memory.
-const LARGE_LINE_BYTES: u64 = 8 << 20;
+/// How much of a file that has failed is read at a time, for its hash.
+const DRAINED_BYTES: usize = 64 << 10;
 
 /// An output file that is being read.
 pub(crate) struct Front {
@@ -31,9 +32,13 @@ pub(crate) struct Front {
     /// Where the line begins that is not framed yet.
     framed_to: u64,
     gate: Arc<LargeLineGate>,
+    /// A line that grows beyond this waits until no other such line is in memory.
+    large_line_bytes: u64,
     /// Held while a large line is in the framer.
     pass: Option<LargeLinePass>,
     aside: Aside,
+    /// Why the text broke off; the rest is read for the file's hash.
+    failure: Option<String>,
     ended: Option<End>,
 }
 
@@ -45,6 +50,8 @@ pub(crate) enum Pulled {
     LongLine(LongLine),
     /// Nothing is there now, but will be.
     Later,
+    /// A large line must wait for another.
+    Gated,
     /// The file has ended.
     End(End),
 }
@@ -69,8 +76,25 @@ pub(crate) struct End {
 }
 
 impl Front {
-    pub(crate) fn new(content: Content, framer: Framer, gate: Arc<LargeLineGate>, aside: Aside) -> Front {
-        Front { content, framer, content_bytes: 0, framed_to: 0, gate, pass: None, aside, ended: None }
+    pub(crate) fn new(
+        content: Content,
+        framer: Framer,
+        gate: Arc<LargeLineGate>,
+        large_line_bytes: u64,
+        aside: Aside,
+    ) -> Front {
+        Front {
+            content,
+            framer,
+            content_bytes: 0,
+            framed_to: 0,
+            gate,
+            large_line_bytes,
+            pass: None,
+            aside,
+            failure: None,
+            ended: None,
+        }
     }
 
     /// The next lines. `used`: a chunk that is done with. An error is the store's; the file's own comes with its end.
@@ -96,22 +120,31 @@ impl Front {
             if let Some(end) = &self.ended {
                 return Ok(Pulled::End(end.clone()));
             }
-            let large = self.content_bytes - self.framed_to > LARGE_LINE_BYTES;
+            if self.failure.is_some() {
+                match self.drain() {
+                    true => continue,
+                    false => return Ok(Pulled::Later),
+                }
+            }
+            let large = self.content_bytes - self.framed_to > self.large_line_bytes;
             if large && self.pass.is_none() {
                 match LargeLineGate::enter(&self.gate) {
-                    None => return Ok(Pulled::Later),
+                    None => return Ok(Pulled::Gated),
                     pass => self.pass = pass,
                 }
             }
             match self.content.read(self.framer.space(READ_BYTES_MIN)) {
-                Ok(0) => self.end(None),
+                Ok(0) => self.end(),
                 Ok(read) => {
                     self.framer.filled(read);
                     self.content_bytes += read as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Pulled::Later),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => self.end(Some(error.to_string())),
+                Err(error) => {
+                    self.framer.finish();
+                    self.failure = Some(error.to_string());
+                }
             }
         }
     }
@@ -126,11 +159,24 @@ impl Front {
         self.framer
     }
 
-    fn end(&mut self, failure: Option<String>) {
-        self.framer.finish();
-        // The hash is of the whole file, also where its text breaks off.
-        let received = if failure.is_some() { self.content.drain().ok() } else { None };
-        let received = received.or_else(|| self.content.received());
+    /// Reads what is left of a file whose text has broken off: the hash is of the whole file. False: nothing is there
+    /// now.
+    fn drain(&mut self) -> bool {
+        let mut space = [0; DRAINED_BYTES];
+        match self.content.read_raw(&mut space) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => self.end(),
+            Ok(_) => {}
+        }
+        true
+    }
+
+    fn end(&mut self) {
+        if self.failure.is_none() {
+            self.framer.finish();
+        }
+        let (received, failure) = (self.content.received(), self.failure.clone());
         self.ended = Some(End { received, content_bytes: self.content_bytes, failure });
     }
 }
@@ -139,6 +185,7 @@ impl Front {
 pub(crate) fn open(place: &Place) -> io::Result<Box<dyn Read + Send>> {
     match place {
         Place::Stdin => Ok(Box::new(io::stdin())),
+        Place::Remote(pipe) => Ok(Box::new(PipeReader::new(Arc::clone(pipe)))),
         Place::File(path) => {
             let file = File::open(path)?;
             if file.metadata()?.is_dir() {
@@ -250,7 +297,7 @@ mod tests {
         let store: Arc<dyn Store> = Arc::new(LocalStore::new(folder.path(), LocalStore::PRIVATE));
         let content = Content::new(Box::new(io::Cursor::new(text.to_vec())), "x", Arc::default(), 23);
         let aside = Aside::new(Arc::clone(&store), "staging/aside-0".to_owned());
-        let mut front = Front::new(content, Framer::new(max_line_bytes, chunk_bytes), Arc::default(), aside);
+        let mut front = Front::new(content, Framer::new(max_line_bytes, chunk_bytes), Arc::default(), 8 << 20, aside);
         let (mut lines, mut long, mut used) = (Vec::new(), Vec::new(), None);
         loop {
             match front.pull(used.take()).unwrap() {
@@ -263,7 +310,7 @@ mod tests {
                     assert_eq!(kept[..], text[line.offset as usize..][..line.length as usize]);
                     long.push((line.line, line.offset, line.length));
                 }
-                Pulled::Later => panic!("a file has nothing to wait for"),
+                Pulled::Later | Pulled::Gated => panic!("a file has nothing to wait for"),
                 Pulled::End(end) => return (lines, long, end),
             }
         }
@@ -300,9 +347,9 @@ mod tests {
         let text = vec![b'x'; 9 << 20];
         let content = Content::new(Box::new(io::Cursor::new(text)), "x", Arc::default(), 23);
         let aside = Aside::new(store, "aside".to_owned());
-        let mut front = Front::new(content, Framer::new(16 << 20, 1 << 20), Arc::clone(&gate), aside);
+        let mut front = Front::new(content, Framer::new(16 << 20, 1 << 20), Arc::clone(&gate), 8 << 20, aside);
         let pass = LargeLineGate::enter(&gate);
-        assert!(matches!(front.pull(None), Ok(Pulled::Later)));
+        assert!(matches!(front.pull(None), Ok(Pulled::Gated)));
         drop(pass);
         let Ok(Pulled::Chunk(_, pass)) = front.pull(None) else { panic!("a chunk") };
         assert!(pass.is_some());

@@ -6,11 +6,13 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use lakehaul_schema::ElementTable;
 
 use crate::manifest::{Entry, Manifest, Role, relative_path};
+use crate::pipe::Pipe;
 use crate::{Input, LoadError, Warning};
 
 /// The name of standard input's lines.
@@ -26,7 +28,7 @@ const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 const PAGES_MAX: usize = 10_000;
 
 /// An output file to be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct PlannedFile {
     /// Unique in the run: `output_files[].name`, `__output_file`.
     pub(crate) name: String,
@@ -35,6 +37,8 @@ pub(crate) struct PlannedFile {
     pub(crate) role: Role,
     pub(crate) declared_type: Option<String>,
     pub(crate) declared_count: Option<u64>,
+    /// The manifest's, of a file of deletions.
+    pub(crate) transaction_time: Option<String>,
     /// Parameters lines are headers, not data.
     pub(crate) organized: bool,
     pub(crate) place: Place,
@@ -43,10 +47,12 @@ pub(crate) struct PlannedFile {
 }
 
 /// Where an output file's bytes come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Place {
     File(PathBuf),
     Stdin,
+    /// A server.
+    Remote(Arc<Pipe>),
 }
 
 /// A file's version. All zero for a file that is not there or cannot be looked at.
@@ -98,8 +104,17 @@ impl PlannedFile {
     fn new(name: String, place: Place) -> PlannedFile {
         let declared_type = declared_by_name(&name).map(str::to_owned);
         let identity = identity(&place);
-        let (url, declared_count) = (None, None);
-        PlannedFile { name, url, role: Role::Data, declared_type, declared_count, organized: false, place, identity }
+        PlannedFile {
+            name,
+            url: None,
+            role: Role::Data,
+            declared_type,
+            declared_count: None,
+            transaction_time: None,
+            organized: false,
+            place,
+            identity,
+        }
     }
 }
 
@@ -115,6 +130,7 @@ impl List {
     fn push(&mut self, file: PlannedFile) {
         let new = match &file.place {
             Place::Stdin => !std::mem::replace(&mut self.stdin_seen, true),
+            Place::Remote(_) => true,
             // A file that is not there has no canonical path; it is known by the one it was given.
             Place::File(path) => self.seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())),
         };
@@ -170,12 +186,16 @@ impl List {
             let refused = |why: String| LoadError::Usage(format!("{} cannot be loaded: {why}", page.display()));
             let manifest = read_manifest(&page).and_then(|text| Manifest::parse(&text)).map_err(&refused)?;
             if self.expanded.transaction_time.is_none() {
-                self.expanded.transaction_time = manifest.transaction_time;
+                self.expanded.transaction_time.clone_from(&manifest.transaction_time);
             }
             for (at, entry) in manifest.entries.into_iter().enumerate() {
                 let numbered = |why| refused(format!("the URL of entry {} is refused: {why}", at + 1));
                 let (relative, target) = inside(folder, &entry.url).map_err(numbered)?;
-                self.push(from_entry(entry, manifest.organized, &relative, target));
+                let mut file = from_entry(entry, manifest.organized, &relative, target);
+                if file.role == Role::Deletions {
+                    file.transaction_time.clone_from(&manifest.transaction_time);
+                }
+                self.push(file);
             }
             let Some(next) = manifest.next else { return Ok(()) };
             let numbered = |why| refused(format!("the URL of its next page is refused: {why}"));
@@ -279,7 +299,7 @@ fn identity(place: &Place) -> Option<FileIdentity> {
 
 /// The resource type that a file's name begins with: `Patient.000.ndjson`, `1.Patient.ndjson`,
 /// `sub/Patient_2.ndjson.gz`.
-fn declared_by_name(name: &str) -> Option<&str> {
+pub(crate) fn declared_by_name(name: &str) -> Option<&str> {
     let file_name = name.rsplit('/').next()?;
     let word = file_name.split(|c: char| !c.is_ascii_alphabetic()).find(|word| !word.is_empty())?;
     ElementTable::r4().resource(word).map(|_| word)

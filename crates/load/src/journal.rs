@@ -1,6 +1,7 @@
 //! What a run leaves behind for the case that it dies: `_lake/staging/<run>/`.
 //!
-//! `plan.json` says which plan the run is; it is written before any work. `commit.json` says what the lake will be and
+//! `plan.json` says which plan the run is; it is written before any work. `export.json` says where a server tells the
+//! status of the export that is loaded. `commit.json` says what the lake will be and
 //! is written once all parts are durable: from then on the run is finished, and whoever opens the lake next carries out
 //! what is left of it. Between the two, work that was done is done again under the same run.
 
@@ -14,6 +15,7 @@ use crate::{LoadError, RunRecord};
 const STAGING: &str = "_lake/staging";
 const PLAN: &str = "plan.json";
 const COMMIT: &str = "commit.json";
+const EXPORT: &str = "export.json";
 
 /// Version of both files; another one is not understood.
 const VERSION: u32 = 1;
@@ -34,6 +36,48 @@ pub(crate) struct PlanFile {
     pub(crate) repeatable: bool,
     pub(crate) started: String,
     pub(crate) source: String,
+}
+
+/// `export.json`: what is known of the server's export. It holds URLs that may be secrets; it goes with the staging
+/// folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ExportFile {
+    version: u32,
+    pub(crate) export: ExportState,
+}
+
+/// How far the kick-off is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub(crate) enum ExportState {
+    /// It may have been sent; its answer is not known.
+    KickOffSent,
+    /// The server has begun an export.
+    Accepted {
+        /// Where its status is told.
+        polling_location: String,
+    },
+}
+
+impl ExportFile {
+    /// Keeps it for the run; durable when this returns.
+    pub(crate) fn put(store: &dyn Store, run: &str, export: ExportState) -> Result<(), LoadError> {
+        let file = ExportFile { version: VERSION, export };
+        put(store, &format!("{}/{EXPORT}", staging(run)), &pretty(&file))
+    }
+
+    /// Forgets what was kept.
+    pub(crate) fn remove(store: &dyn Store, run: &str) -> Result<(), LoadError> {
+        let path = format!("{}/{EXPORT}", staging(run));
+        store.remove(&path).map_err(|source| LoadError::destination("remove", &path, source))
+    }
+
+    /// What is kept for the run.
+    pub(crate) fn of(lake: &Lake, run: &str) -> Result<Option<ExportState>, LoadError> {
+        let path = format!("{}/{EXPORT}", staging(run));
+        let there = lake.list(&staging(run))?.iter().any(|(file, _)| *file == path);
+        Ok(if there { Some(read::<ExportFile>(lake, &path)?.export) } else { None })
+    }
 }
 
 /// `commit.json`: everything that publishes a run, in the order in which it is done.
@@ -112,24 +156,39 @@ pub(crate) fn discard(store: &dyn Store, run: &str) -> Result<(), LoadError> {
     removed.map_err(|source| LoadError::destination("remove", &folder, source))
 }
 
+/// Removes what a run has staged but for what it is and where its export is.
+pub(crate) fn discard_work(lake: &Lake, run: &str) -> Result<(), LoadError> {
+    let folder = staging(run);
+    for (path, _) in lake.list(&folder)? {
+        if ![PLAN, EXPORT].iter().any(|kept| path == format!("{folder}/{kept}")) {
+            lake.store.remove(&path).map_err(|source| LoadError::destination("remove", &path, source))?;
+        }
+    }
+    lake.store.sync().map_err(|source| LoadError::destination("sync", &folder, source))
+}
+
+/// The names of the runs that have not finished, oldest first.
+pub(crate) fn names(lake: &Lake) -> Result<Vec<String>, LoadError> {
+    let files = lake.list(STAGING)?;
+    let run = |path: &str| Some(path.strip_prefix(STAGING)?.strip_prefix('/')?.split_once('/')?.0.to_owned());
+    let mut runs: Vec<String> = files.iter().filter_map(|(path, _)| run(path)).collect();
+    runs.dedup();
+    Ok(runs)
+}
+
 /// The runs that have not finished, oldest first.
 pub(crate) fn unfinished(lake: &Lake) -> Result<Vec<Unfinished>, LoadError> {
     let files = lake.list(STAGING)?;
-    let mut runs: Vec<&str> = files
-        .iter()
-        .filter_map(|(path, _)| path.strip_prefix(STAGING)?.strip_prefix('/')?.split_once('/'))
-        .map(|(run, _)| run)
-        .collect();
-    runs.dedup();
     let there = |path: &str| files.iter().any(|(file, _)| file == path);
-    runs.into_iter()
+    names(lake)?
+        .into_iter()
         .map(|run| {
-            let (plan, commit) = (format!("{}/{PLAN}", staging(run)), format!("{}/{COMMIT}", staging(run)));
+            let (plan, commit) = (format!("{}/{PLAN}", staging(&run)), format!("{}/{COMMIT}", staging(&run)));
             if there(&commit) {
                 return Ok(Unfinished::Committing(Box::new(read(lake, &commit)?)));
             }
             let plan = if there(&plan) { Some(read::<PlanFile>(lake, &plan)?) } else { None };
-            Ok(Unfinished::Working(run.to_owned(), plan))
+            Ok(Unfinished::Working(run, plan))
         })
         .collect()
 }

@@ -10,6 +10,7 @@ use lakehaul_schema::{Annotations, ElementTable, LAKE_SCHEMA, TableSchema};
 use lakehaul_write::store::{LocalStore, Store, StoreLock};
 use serde::{Deserialize, Serialize};
 
+use crate::journal;
 use crate::{Layout, LoadError, LoadOptions, RunRecord};
 
 /// Whatever is not a table; an underscore hides it from Spark and Hive.
@@ -121,6 +122,15 @@ impl Lake {
     /// The run records, oldest first: a run's name begins with its time.
     pub(crate) fn records(&self) -> Result<Vec<RunRecord>, LoadError> {
         self.list(RUNS)?.iter().filter(|(path, _)| path.ends_with(".json")).map(|(path, _)| self.record(path)).collect()
+    }
+
+    /// The name, finished or not, that sorts behind all others.
+    pub(crate) fn newest_run(&self) -> Result<Option<String>, LoadError> {
+        let finished = self.list(RUNS)?.into_iter().filter_map(|(path, _)| {
+            Some(path.strip_prefix(RUNS)?.strip_prefix('/')?.strip_suffix(".json")?.to_owned())
+        });
+        let unfinished = journal::names(self)?;
+        Ok(finished.chain(unfinished).max())
     }
 
     /// The latest finished run of this plan.

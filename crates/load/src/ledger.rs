@@ -39,6 +39,12 @@ pub struct RunRecord {
     pub output_files: Vec<OutputFile>,
     /// Sorted by type.
     pub tables: Vec<TableRecord>,
+    /// The table of deletions, if the export reports any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_resources: Option<TableRecord>,
+    /// What was asked of a server, and what it said. None: files were loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<ExportRecord>,
     /// Sums of the above.
     pub totals: Totals,
     /// All that keeps the run from being complete.
@@ -78,6 +84,26 @@ pub struct OutputFile {
     pub other_type: u64,
     /// How many resources the manifest counts.
     pub declared_count: Option<u64>,
+    /// It came without any length: what was cut off at a line's end cannot be noticed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unverified_length: bool,
+}
+
+/// An export, as it was asked for and as the server accounts for it. No secret is in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportRecord {
+    /// The server's kind, such as `oneup-provider`.
+    pub kind: String,
+    /// Identifies the export without its `_since`: runs that have the same follow each other.
+    pub lineage: String,
+    /// Its `_since`.
+    pub since: Option<String>,
+    /// The server's `resourceCount`.
+    pub resource_count: Option<u64>,
+    /// The server's batches that failed, and all of them.
+    pub failed_batches: Option<u64>,
+    /// See there.
+    pub total_batches: Option<u64>,
 }
 
 /// One table's parts of this run.
@@ -180,7 +206,7 @@ impl RunRecord {
                 return Err(format!("{} has {} lines, {} are accounted for", file.name, file.lines, file.accounted()));
             }
         }
-        for table in &self.tables {
+        for table in self.tables.iter().chain(&self.deleted_resources) {
             let rows: u64 = table.files.iter().map(|part| part.rows).sum();
             if rows != table.rows {
                 return Err(format!("{} has {} rows, its parts have {rows}", table.resource_type, table.rows));
@@ -202,7 +228,11 @@ impl From<&[Problem]> for RunStatus {
     fn from(problems: &[Problem]) -> Self {
         let status = |problem: &Problem| match problem {
             Problem::Rejected { .. } => RunStatus::Rejected,
-            Problem::FewerThanDeclared { .. } | Problem::Outcomes { .. } => RunStatus::Partial,
+            Problem::FewerThanDeclared { .. }
+            | Problem::Outcomes { .. }
+            | Problem::Lost { .. }
+            | Problem::FewerThanExported { .. }
+            | Problem::FailedBatches { .. } => RunStatus::Partial,
             Problem::Unreadable { .. } => RunStatus::Unreadable,
         };
         problems.iter().map(status).max().unwrap_or(RunStatus::Complete)
@@ -247,6 +277,8 @@ mod tests {
             totals: Totals::of(&output_files, &tables),
             output_files,
             tables,
+            deleted_resources: None,
+            export: None,
             problems: vec![Problem::Rejected { lines: 4 }],
         }
     }

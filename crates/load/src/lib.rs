@@ -1,11 +1,12 @@
-//! Loads the NDJSON files of a FHIR bulk export into a Parquet lake.
+//! Loads the NDJSON of a FHIR bulk export into a Parquet lake: from files, or from a server as it arrives.
 //!
-//! In go paths ([`LoadRequest`]); out come published parts per resource type, a quarantine and a run record that
+//! In go paths ([`LoadRequest`]) or what is asked of a server ([`ExportRequest`]); out come published parts per resource type, a quarantine and a run record that
 //! accounts for every line ([`LoadSummary`]). A run is three steps that are separable: [`plan`] decides what is read
 //! and under which name the run goes, [`work`] turns files into staged parts, [`commit`] makes them visible together.
 //!
 //! ```text
 //! inputs, manifest → plan → [ content → front → (chunks) → lines → table sets, quarantine ] per worker → commit → ledger
+//! server → feed → (pipes) ────┘
 //! ```
 //!
 //! The lake is looked at again by [`verify`], [`roundtrip`] and [`cat`]. Nothing here prints, exits or reads the
@@ -15,15 +16,19 @@
 
 mod request;
 mod load;
+mod export;
 mod plan;
 mod inputs;
 mod manifest;
 mod budget;
 mod work;
 mod schedule;
+mod bell;
+mod pipe;
 mod front;
 mod content;
 mod lines;
+mod deletions;
 mod staged_lines;
 mod commit;
 mod ledger;
@@ -34,18 +39,18 @@ mod verify;
 mod roundtrip;
 mod event;
 mod summary;
-mod clock;
 mod error;
 
 pub use cat::cat;
-pub use clock::{Clock, SystemClock};
 pub use commit::commit;
 pub use error::{ErrorKind, LoadError};
 pub use event::{Event, Observer, Progress, Silent, Warning};
+pub use export::{AfterExport, ExportRequest, Since, cancel, export, unfinished};
 pub use lake::{LakeSettings, runs, schemas, settings};
-pub use ledger::{OutputFile, PartRecord, RunRecord, RunStatus, TableRecord, Totals};
+pub use lakehaul_fetch::{BoxFuture, Clock, SystemClock};
+pub use ledger::{ExportRecord, OutputFile, PartRecord, RunRecord, RunStatus, TableRecord, Totals};
 pub use load::load;
-pub use plan::{Plan, Planned, plan};
+pub use plan::{Earlier, Plan, Planned, plan};
 pub use request::{Engine, Input, Layout, LoadOptions, LoadRequest};
 pub use roundtrip::{Difference, RoundtripReport, roundtrip};
 pub use summary::{LoadSummary, Problem, TableSummary};

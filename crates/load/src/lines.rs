@@ -9,8 +9,9 @@ use lakehaul_parse::{
     Chunk, Cursor, DirectCursor, Line, Reason, Reject, Scratch, TapeCursor, TapeScratch, leading_resource_type,
     resource_type,
 };
-use lakehaul_write::{AppendError, Origin, TableSet};
+use lakehaul_write::{AppendError, DeletedResources, Origin, TableSet};
 
+use crate::deletions::deleted_resources;
 use crate::front::LongLine;
 use crate::inputs::PlannedFile;
 use crate::manifest::Role;
@@ -21,7 +22,9 @@ use crate::{Engine, LoadError, OutputFile, TableSummary};
 pub(crate) struct Asides {
     pub(crate) quarantine: Quarantine,
     pub(crate) outcomes: StagedLines,
+    /// Lines of `deleted` files as they came; what they say is in `deleted`.
     pub(crate) deletions: StagedLines,
+    pub(crate) deleted: DeletedResources,
 }
 
 /// One worker's way from lines to rows.
@@ -89,14 +92,26 @@ impl<'w> LineSorter<'w> {
                     counts.outcomes += 1;
                     self.asides.outcomes.add(line.bytes())?;
                 }
-                Role::Deletions => {
-                    counts.deletions += 1;
-                    self.asides.deletions.add(line.bytes())?;
-                }
+                Role::Deletions => self.deletion(file, &line, &mut counts)?,
             }
         }
         types.share(begun.elapsed(), &mut self.by_type);
         Ok(counts)
+    }
+
+    fn deletion(&self, file: &PlannedFile, line: &Line<'_>, counts: &mut LineCounts) -> Result<(), LoadError> {
+        match deleted_resources(line.bytes()) {
+            Ok(deleted) => {
+                counts.deletions += 1;
+                self.asides.deleted.add(deleted, file.transaction_time.as_deref())?;
+                self.asides.deletions.add(line.bytes())
+            }
+            Err(at) => {
+                counts.rejected += 1;
+                let which = RejectedLine { output_file: &file.name, line: line.number(), offset: line.offset() };
+                self.asides.quarantine.add(which, line.bytes(), Reject { reason: Reason::NotADeletion, at })
+            }
+        }
     }
 
     /// Takes a line into quarantine that is too long to be looked at.

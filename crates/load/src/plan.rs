@@ -12,7 +12,7 @@ use jiff::{Timestamp, ToSpan};
 use crate::budget::Budget;
 use crate::inputs::{Expanded, PlannedFile, expand};
 use crate::journal::{self, PlanFile, Unfinished};
-use crate::lake::{Lake, record_path, run_ending};
+use crate::lake::{Lake, run_ending};
 use crate::manifest::Role;
 use crate::{Clock, Engine, Event, LakeSettings, LoadError, LoadOptions, LoadRequest, Observer, RunRecord, Warning};
 
@@ -52,16 +52,34 @@ pub enum Planned {
     Complete(Box<RunRecord>),
 }
 
-/// Plans a run, and publishes what an earlier run had left to publish.
+/// Plans a load, and publishes what an earlier run had left to publish.
 pub fn plan(request: &LoadRequest, clock: &dyn Clock, observer: &dyn Observer) -> Result<Planned, LoadError> {
     let begun = Instant::now();
     let options = &request.options;
-    let budget = Budget::divide(options)?;
+    let budget = Budget::divide(options, 0)?;
     // Before the lake is touched: a slip in the command makes no lake.
-    let Expanded { files, source, transaction_time, mut warnings } = expand(&request.inputs)?;
-    let mut lake = Lake::open_to_write(&request.lake, options)?;
+    let Expanded { files, source, transaction_time, warnings } = expand(&request.inputs)?;
+    let opened = open(&request.lake, options)?;
+    let started = clock.now();
+    let repeatable = files.iter().all(|file| file.identity.is_some());
+    let what = files_hashed(&files, (!repeatable).then_some(started));
+    let draft = Draft { what, repeatable, source, transaction_time, files, budget, begun, started, warnings };
+    reserve(opened, draft, options, Earlier::TakeUp, observer)
+}
 
-    let mut dead = Vec::new();
+/// A lake that is held, and what was found in it.
+pub(crate) struct Opened {
+    pub(crate) lake: Lake,
+    settings: LakeSettings,
+    /// Runs that have not finished.
+    dead: Vec<(String, Option<PlanFile>)>,
+    warnings: Vec<Warning>,
+}
+
+/// Opens or makes the lake, and publishes what an earlier run had left to publish.
+pub(crate) fn open(name: &str, options: &LoadOptions) -> Result<Opened, LoadError> {
+    let mut lake = Lake::open_to_write(name, options)?;
+    let (mut dead, mut warnings) = (Vec::new(), Vec::new());
     for run in journal::unfinished(&lake)? {
         match run {
             Unfinished::Committing(commit) => {
@@ -73,14 +91,50 @@ pub fn plan(request: &LoadRequest, clock: &dyn Clock, observer: &dyn Observer) -
     }
     lake.reread_settings()?;
     let settings = lake.settings_for(options)?;
+    Ok(Opened { lake, settings, dead, warnings })
+}
 
-    let started = clock.now();
-    let repeatable = files.iter().all(|file| file.identity.is_some());
-    let hash = plan_hash(&files, &settings, options, (!repeatable).then_some(started));
+/// A plan that has no name yet.
+pub(crate) struct Draft {
+    /// What is loaded, as far as it tells one plan from another.
+    pub(crate) what: Vec<u8>,
+    /// The same can be loaded again.
+    pub(crate) repeatable: bool,
+    pub(crate) source: String,
+    pub(crate) transaction_time: Option<String>,
+    pub(crate) files: Vec<PlannedFile>,
+    pub(crate) budget: Budget,
+    pub(crate) begun: Instant,
+    pub(crate) started: Timestamp,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// What becomes of an unfinished run of the same plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Earlier {
+    /// It is taken up.
+    #[default]
+    TakeUp,
+    /// It is forgotten.
+    Forget,
+}
+
+/// Gives a plan its name: a new one, or that of the unfinished run that it takes up.
+pub(crate) fn reserve(
+    opened: Opened,
+    draft: Draft,
+    options: &LoadOptions,
+    earlier: Earlier,
+    observer: &dyn Observer,
+) -> Result<Planned, LoadError> {
+    let Opened { lake, settings, dead, warnings: mut found } = opened;
+    let Draft { what, repeatable, source, transaction_time, files, budget, begun, started, mut warnings } = draft;
+    let hash = plan_hash(&what, &settings, options);
     if repeatable
         && !options.new_run
         && let Some(record) = lake.finished_run(&hash)?
     {
+        warnings.extend(found);
         tell(observer, &warnings);
         return Ok(Planned::Complete(Box::new(record)));
     }
@@ -88,13 +142,15 @@ pub fn plan(request: &LoadRequest, clock: &dyn Clock, observer: &dyn Observer) -
     let mut taken_up = None;
     for (run, plan) in dead {
         match plan {
-            Some(plan) if plan.plan == hash => {
-                journal::discard(&*lake.store, &run)?;
-                warnings.push(Warning::StartedOver { run: run.clone() });
+            Some(plan) if plan.plan == hash && earlier == Earlier::TakeUp => {
+                journal::discard_work(&lake, &run)?;
+                found.push(Warning::StartedOver { run: run.clone() });
                 taken_up = Some(plan);
             }
-            Some(plan) if plan.repeatable => warnings.push(Warning::Unfinished { run, source: plan.source }),
-            // Nobody can ever finish it.
+            Some(plan) if plan.repeatable && plan.plan != hash => {
+                found.push(Warning::Unfinished { run, source: plan.source });
+            }
+            // Forgotten, or nobody can ever finish it.
             _ => journal::discard(&*lake.store, &run)?,
         }
     }
@@ -112,6 +168,7 @@ pub fn plan(request: &LoadRequest, clock: &dyn Clock, observer: &dyn Observer) -
         source: source.clone(),
     };
     file.put(&*lake.store)?;
+    warnings.extend(found);
     tell(observer, &warnings);
     let LoadOptions { max_depth, engine, .. } = *options;
     Ok(Planned::Work(Box::new(Plan {
@@ -137,48 +194,67 @@ fn tell(observer: &dyn Observer, warnings: &[Warning]) {
     }
 }
 
-/// A name that no run of the lake has: `20260131T235959Z-1a2b3c4d`.
+/// A name that sorts behind those of all runs of the lake, as text: `20260131T235959Z-1a2b3c4d`.
 fn new_run(lake: &Lake, started: Timestamp, plan: &str) -> Result<String, LoadError> {
+    let newest = lake.newest_run()?.unwrap_or_default();
     let mut time = started;
     loop {
         let zoned = time.to_zoned(TimeZone::UTC);
         let run = format!("{}-{}", zoned.strftime("%Y%m%dT%H%M%SZ"), run_ending(plan));
-        if lake.list(&journal::staging(&run))?.is_empty() && lake.store.open(&record_path(&run)).is_err() {
+        // Two runs in one second, or a clock that was set back: the time in the name moves on, not the order.
+        if run > newest {
             return Ok(run);
         }
-        // Two runs of one plan in one second, as `--new-run` can do it.
-        time = time.saturating_add(1.second()).unwrap_or(time);
+        let step = if newest.get(..15) > run.get(..15) { behind(&newest) } else { None };
+        time = step.unwrap_or(time).saturating_add(1.second()).unwrap_or(time);
     }
 }
 
-/// In hex. `once`: set for a plan that can be carried out only once.
-fn plan_hash(files: &[PlannedFile], settings: &LakeSettings, options: &LoadOptions, once: Option<Timestamp>) -> String {
-    let mut hasher = blake3::Hasher::new();
-    // Every text is followed by a byte that UTF-8 does not have, so no two plans read alike.
-    let mut add = |text: &str| {
-        hasher.update(text.as_bytes());
-        hasher.update(&[0xff]);
-    };
-    add("lakehaul load 1");
+/// The time in a run's name.
+fn behind(run: &str) -> Option<Timestamp> {
+    let civil = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", run.get(..16)?).ok()?;
+    Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
+
+/// Texts, each followed by a byte that UTF-8 does not have, so that no two lists read alike.
+pub(crate) fn listed<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<u8> {
+    texts.into_iter().flat_map(|text| text.bytes().chain([0xff])).collect()
+}
+
+/// What tells one list of files from another. `once`: set where it can be loaded only once.
+fn files_hashed(files: &[PlannedFile], once: Option<Timestamp>) -> Vec<u8> {
+    let mut what = listed(["lakehaul load 1"]);
     for file in files {
         let identity = file.identity.unwrap_or_default();
-        add(&file.name);
-        add(match file.role {
+        let role = match file.role {
             Role::Data => "data",
             Role::Outcomes => "outcomes",
             Role::Deletions => "deletions",
-        });
-        add(file.declared_type.as_deref().unwrap_or_default());
-        add(if file.organized { "organized" } else { "" });
-        add(&identity.bytes.to_string());
-        add(&identity.modified_nanos.to_string());
+        };
+        what.extend(listed([
+            file.name.as_str(),
+            role,
+            file.declared_type.as_deref().unwrap_or_default(),
+            if file.organized { "organized" } else { "" },
+            &identity.bytes.to_string(),
+            &identity.modified_nanos.to_string(),
+        ]));
     }
-    add(&settings.annotations.to_string());
-    add(settings.layout.name());
-    add(&settings.keep_json.to_string());
-    // As asked, not as the memory allows: more memory does not make another plan.
-    add(&options.max_line_bytes.map(|bytes| bytes.to_string()).unwrap_or_default());
-    add(&options.max_depth.to_string());
-    add(&once.map(|once| once.as_nanosecond().to_string()).unwrap_or_default());
+    what.extend(listed([once.map(|once| once.as_nanosecond().to_string()).unwrap_or_default().as_str()]));
+    what
+}
+
+/// In hex.
+fn plan_hash(what: &[u8], settings: &LakeSettings, options: &LoadOptions) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(what);
+    hasher.update(&listed([
+        settings.annotations.to_string().as_str(),
+        settings.layout.name(),
+        &settings.keep_json.to_string(),
+        // As asked, not as the memory allows: more memory does not make another plan.
+        &options.max_line_bytes.map(|bytes| bytes.to_string()).unwrap_or_default(),
+        &options.max_depth.to_string(),
+    ]));
     hasher.finalize().to_hex()[..32].to_owned()
 }

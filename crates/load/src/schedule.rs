@@ -1,32 +1,59 @@
 //! Which worker reads which output file.
 //!
-//! A worker stays with a file until it is exhausted, takes the largest file that nobody has begun, and once all are
-//! begun helps with the one that has most left. So two thousand small files and one huge file both keep every worker
-//! busy, and no more files are open than there are workers.
+//! A file comes onto the schedule when its bytes can be read: those of a load all at the start, those of an export as
+//! they arrive. A worker stays with a file while there is something to read and nobody else waits longer, takes the
+//! largest file that nobody has begun, and once all are begun helps with the one that has most to read. So two thousand
+//! small files and one huge file both keep every worker busy.
 
+use std::collections::BinaryHeap;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
+use crate::bell::Bell;
 use crate::front::{Front, Pulled};
-use crate::inputs::PlannedFile;
+use crate::inputs::{Place, PlannedFile};
 use crate::{LoadError, OutputFile};
 
 /// What an input without a size is taken for: more than any file.
 const UNKNOWN_BYTES: u64 = u64::MAX / 2;
 
 /// The files of a run and how far each is read.
+#[derive(Default)]
 pub(crate) struct Schedule {
-    files: Vec<Reading>,
-    /// Largest first.
-    order: Vec<usize>,
-    begun: AtomicUsize,
+    board: Mutex<Board>,
+    bell: Arc<Bell>,
+}
+
+#[derive(Default)]
+struct Board {
+    all: Vec<Arc<Reading>>,
+    /// Nobody has begun them: size, and place in `all`, the first one first.
+    waiting: BinaryHeap<(u64, std::cmp::Reverse<usize>)>,
+    /// Begun, and not known to be exhausted.
+    open: Vec<Arc<Reading>>,
+    /// No more files come.
+    closed: bool,
+}
+
+/// What a worker does next.
+pub(crate) enum Turn {
+    /// Pulls from this file.
+    File(Arc<Reading>),
+    /// Waits for the bell: nothing can be read now.
+    Wait,
+    /// All are exhausted.
+    Done,
 }
 
 /// One file while it is read.
 pub(crate) struct Reading {
+    /// Its place in the run's list of files.
+    pub(crate) at: usize,
+    pub(crate) file: PlannedFile,
     stage: Mutex<Stage>,
-    /// Raw bytes that have not been read, roughly; zero means exhausted.
+    exhausted: AtomicBool,
+    /// Raw bytes that have not been read, roughly.
     left: AtomicU64,
     size: u64,
     account: Mutex<Account>,
@@ -49,66 +76,99 @@ struct Account {
 }
 
 impl Schedule {
-    pub(crate) fn new(files: &[PlannedFile]) -> Schedule {
-        let reading = |file: &PlannedFile| {
-            // An empty file has to be begun too.
-            let size = file.identity.map_or(UNKNOWN_BYTES, |identity| identity.bytes.max(1));
-            let account = OutputFile {
-                name: file.name.clone(),
-                url: file.url.clone(),
-                declared_type: file.declared_type.clone(),
-                declared_count: file.declared_count,
-                ..OutputFile::default()
-            };
-            Reading {
-                stage: Mutex::new(Stage::Waiting),
-                left: AtomicU64::new(size),
-                size,
-                account: Mutex::new(Account { file: account, ..Account::default() }),
-            }
-        };
-        let files: Vec<Reading> = files.iter().map(reading).collect();
-        let mut order: Vec<usize> = (0..files.len()).collect();
-        order.sort_by_key(|&at| std::cmp::Reverse(files[at].size));
-        Schedule { files, order, begun: AtomicUsize::new(0) }
+    /// A schedule of files that are all there.
+    pub(crate) fn of(files: Vec<PlannedFile>) -> Schedule {
+        let schedule = Schedule::default();
+        for (at, file) in files.into_iter().enumerate() {
+            schedule.add(at, file);
+        }
+        schedule.close();
+        schedule
     }
 
-    /// The file that a worker turns to; None when all are exhausted.
-    pub(crate) fn pick(&self, current: Option<usize>) -> Option<usize> {
-        let not_exhausted = |&at: &usize| self.files[at].left.load(Relaxed) > 0;
-        current.filter(not_exhausted).or_else(|| self.begin()).or_else(|| self.most_left(None))
+    /// Adds a file that can be read from now on. `at`: its place in the run's list.
+    pub(crate) fn add(&self, at: usize, file: PlannedFile) {
+        let reading = Arc::new(Reading::new(at, file));
+        let mut board = self.board();
+        let place = board.all.len();
+        board.waiting.push((reading.size, std::cmp::Reverse(place)));
+        board.all.push(reading);
+        drop(board);
+        self.bell.ring();
     }
 
-    /// Another file that is being read; for when there is nothing to pull from `current` right now.
-    pub(crate) fn another(&self, current: usize) -> Option<usize> {
-        self.most_left(Some(current))
+    /// No more files come.
+    pub(crate) fn close(&self) {
+        self.board().closed = true;
+        self.bell.ring();
     }
 
-    fn begin(&self) -> Option<usize> {
-        // Looked at first so that the counter cannot run over.
-        let left = self.begun.load(Relaxed) < self.order.len();
-        left.then(|| self.begun.fetch_add(1, Relaxed)).and_then(|turn| self.order.get(turn).copied())
+    /// Rings when a worker that waits should look again.
+    pub(crate) fn bell(&self) -> &Arc<Bell> {
+        &self.bell
     }
 
-    fn most_left(&self, but: Option<usize>) -> Option<usize> {
-        let begun = &self.order[..self.begun.load(Relaxed).min(self.order.len())];
-        let left = |at: &usize| self.files[*at].left.load(Relaxed);
-        let best = begun.iter().copied().filter(|&at| Some(at) != but).max_by_key(left)?;
-        (left(&best) > 0).then_some(best)
+    /// What a worker does next that has pulled from `current` before. `not`: a file that must wait for something else.
+    pub(crate) fn turn(&self, current: Option<&Arc<Reading>>, not: Option<usize>) -> Turn {
+        if let Some(current) = current.filter(|current| current.is_local() && !current.is_exhausted()) {
+            return Turn::File(Arc::clone(current));
+        }
+        let mut board = self.board();
+        board.open.retain(|reading| !reading.is_exhausted());
+        if let Some((_, std::cmp::Reverse(place))) = board.waiting.pop() {
+            let reading = Arc::clone(&board.all[place]);
+            board.open.push(Arc::clone(&reading));
+            return Turn::File(reading);
+        }
+        let best = board
+            .open
+            .iter()
+            .filter(|reading| Some(reading.at) != not)
+            .filter_map(|reading| Some((reading.readable()?, reading)))
+            .max_by_key(|((free, bytes), _)| (*free, *bytes));
+        match best {
+            Some((_, reading)) => Turn::File(Arc::clone(reading)),
+            None if board.open.is_empty() && board.closed => Turn::Done,
+            None => Turn::Wait,
+        }
     }
 
-    pub(crate) fn reading(&self, at: usize) -> &Reading {
-        &self.files[at]
+    /// The files and their accounts, in the order of the run's list.
+    pub(crate) fn output_files(&self) -> Vec<(PlannedFile, OutputFile)> {
+        let mut all = self.board().all.clone();
+        all.sort_by_key(|reading| reading.at);
+        all.into_iter()
+            .map(|reading| (reading.file.clone(), reading.with_account(|account| account.file.clone())))
+            .collect()
     }
 
-    /// The accounts, in the order of the inputs.
-    pub(crate) fn into_output_files(self) -> Vec<OutputFile> {
-        let account = |reading: Reading| reading.account.into_inner().unwrap_or_else(PoisonError::into_inner).file;
-        self.files.into_iter().map(account).collect()
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Reading {
+    fn new(at: usize, file: PlannedFile) -> Reading {
+        // An empty file has to be begun too.
+        let size = file.identity.map_or(UNKNOWN_BYTES, |identity| identity.bytes.max(1));
+        let account = OutputFile {
+            name: file.name.clone(),
+            url: file.url.clone(),
+            declared_type: file.declared_type.clone(),
+            declared_count: file.declared_count,
+            ..OutputFile::default()
+        };
+        Reading {
+            at,
+            file,
+            stage: Mutex::new(Stage::Waiting),
+            exhausted: AtomicBool::new(false),
+            left: AtomicU64::new(size),
+            size,
+            account: Mutex::new(Account { file: account, ..Account::default() }),
+        }
+    }
+
     /// Pulls from the file's front, which `open` makes the first time. `close` gets it after the file's end.
     pub(crate) fn pull(
         &self,
@@ -125,11 +185,11 @@ impl Reading {
         match &pulled {
             Pulled::Chunk(..) | Pulled::LongLine(_) => {
                 self.with_account(|account| account.outstanding += 1);
-                self.left.store(self.size.saturating_sub(front.bytes_read()).max(1), Relaxed);
+                self.left.store(self.size.saturating_sub(front.bytes_read()), Relaxed);
             }
-            Pulled::Later => {}
+            Pulled::Later | Pulled::Gated => {}
             Pulled::End(_) => {
-                self.left.store(0, Relaxed);
+                self.exhausted.store(true, Relaxed);
                 if let Stage::Open(front) = std::mem::replace(&mut *stage, Stage::Exhausted) {
                     close(*front);
                 }
@@ -159,6 +219,25 @@ impl Reading {
     fn with_account<T>(&self, change: impl FnOnce(&mut Account) -> T) -> T {
         change(&mut self.account.lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    fn is_exhausted(&self) -> bool {
+        self.exhausted.load(Relaxed)
+    }
+
+    /// A local file's reads never wait for a peer, so a worker can stay with it.
+    fn is_local(&self) -> bool {
+        !matches!(self.file.place, Place::Remote(_))
+    }
+
+    /// Whether nobody pulls from it right now, and how many bytes can be read; None if there are none now.
+    fn readable(&self) -> Option<(bool, u64)> {
+        let bytes = match &self.file.place {
+            Place::Remote(pipe) => pipe.ready()? as u64,
+            Place::File(_) | Place::Stdin => self.left.load(Relaxed),
+        };
+        let busy = matches!(self.stage.try_lock(), Err(TryLockError::WouldBlock));
+        Some((!busy, bytes))
+    }
 }
 
 impl Account {
@@ -172,38 +251,71 @@ mod tests {
     use super::*;
     use crate::inputs::{FileIdentity, Place};
     use crate::manifest::Role;
+    use crate::pipe::{Pipe, PipeEnd};
 
-    fn schedule(sizes: &[Option<u64>]) -> Schedule {
-        let file = |size: &Option<u64>| PlannedFile {
+    fn file(size: Option<u64>, place: Place) -> PlannedFile {
+        PlannedFile {
             name: String::new(),
             url: None,
             role: Role::Data,
             declared_type: None,
             declared_count: None,
+            transaction_time: None,
             organized: false,
-            place: Place::Stdin,
+            place,
             identity: size.map(|bytes| FileIdentity { bytes, modified_nanos: 0 }),
-        };
-        Schedule::new(&sizes.iter().map(file).collect::<Vec<_>>())
+        }
+    }
+
+    #[track_caller]
+    fn picked(turn: Turn) -> Arc<Reading> {
+        let Turn::File(reading) = turn else { panic!("a file can be read") };
+        reading
     }
 
     #[test]
     fn the_largest_is_begun_first_and_the_longest_is_helped_with() {
-        let schedule = schedule(&[Some(5), Some(0), None, Some(9)]);
-        assert_eq!(schedule.pick(None), Some(2));
-        assert_eq!(schedule.pick(Some(2)), Some(2));
-        schedule.files[2].left.store(0, Relaxed);
-        assert_eq!(schedule.pick(Some(2)), Some(3));
-        assert_eq!(schedule.another(3), None);
-        assert_eq!(schedule.pick(None), Some(0));
-        assert_eq!(schedule.another(3), Some(0));
-        assert_eq!(schedule.pick(None), Some(1));
+        let schedule = Schedule::of([Some(5), Some(0), None, Some(9)].map(|size| file(size, Place::Stdin)).to_vec());
+        let largest = picked(schedule.turn(None, None));
+        assert_eq!(largest.at, 2);
+        assert_eq!(picked(schedule.turn(Some(&largest), None)).at, 2);
+        largest.exhausted.store(true, Relaxed);
+        assert_eq!(picked(schedule.turn(Some(&largest), None)).at, 3);
+        assert_eq!(picked(schedule.turn(None, Some(3))).at, 0);
+        assert_eq!(picked(schedule.turn(None, None)).at, 1);
         // All are begun.
-        assert_eq!(schedule.pick(None), Some(3));
         for at in [3, 0, 1] {
-            assert_eq!(schedule.pick(None), Some(at));
-            schedule.files[at].left.store(0, Relaxed);
+            let most = picked(schedule.turn(None, None));
+            assert_eq!(most.at, at);
+            most.exhausted.store(true, Relaxed);
         }
-        assert_eq!(schedule.pick(Some(1)), None);
+        assert!(matches!(schedule.turn(None, None), Turn::Done));
+    }
+
+    #[test]
+    fn what_arrives_is_read_and_what_does_not_is_waited_for() {
+        let schedule = Schedule::default();
+        assert!(matches!(schedule.turn(None, None), Turn::Wait));
+        let pipes: Vec<_> = (0..2).map(|_| Arc::new(Pipe::new(1000, Arc::clone(schedule.bell())))).collect();
+        for (at, pipe) in pipes.iter().enumerate() {
+            schedule.add(at, file(None, Place::Remote(Arc::clone(pipe))));
+        }
+        let first = picked(schedule.turn(None, None));
+        let second = picked(schedule.turn(Some(&first), None));
+        assert_eq!((first.at, second.at), (0, 1));
+        assert!(matches!(schedule.turn(Some(&first), None), Turn::Wait));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(pipes[0].push(vec![0; 10].into()));
+        runtime.block_on(pipes[1].push(vec![0; 20].into()));
+        assert_eq!(picked(schedule.turn(Some(&first), None)).at, 1);
+        assert_eq!(picked(schedule.turn(Some(&first), Some(1))).at, 0);
+        schedule.close();
+        for pipe in pipes {
+            pipe.end(PipeEnd::Whole);
+        }
+        first.exhausted.store(true, Relaxed);
+        assert_eq!(picked(schedule.turn(Some(&first), None)).at, 1);
+        second.exhausted.store(true, Relaxed);
+        assert!(matches!(schedule.turn(None, None), Turn::Done));
     }
 }

@@ -19,6 +19,10 @@ pub struct LoadSummary {
     pub tables: Vec<TableSummary>,
     /// In the order of the inputs.
     pub files: Vec<OutputFile>,
+    /// Rows of the table of deletions.
+    pub deleted_resources: u64,
+    /// As of when the data are: what the next export's `_since` is.
+    pub transaction_time: Option<String>,
     /// Sums over files and tables.
     pub totals: Totals,
     /// From the first step to the last. Zero if `already_complete`.
@@ -74,6 +78,27 @@ pub enum Problem {
         /// How many.
         lines: u64,
     },
+    /// The server refuses a file that its manifest names (exit code 6); what came of it before is loaded.
+    Lost {
+        /// The file's name.
+        output_file: String,
+        /// A clause.
+        why: String,
+    },
+    /// All files together have fewer resources than the server says the export has (6).
+    FewerThanExported {
+        /// By the server (`resourceCount`).
+        exported: u64,
+        /// Lines that came and are not in quarantine.
+        resources: u64,
+    },
+    /// The server finished the export although some of its batches failed (6).
+    FailedBatches {
+        /// How many.
+        failed: u64,
+        /// Of how many.
+        total: u64,
+    },
     /// A file could not be read to its end; what came before is loaded (exit code 11).
     Unreadable {
         /// The file's name.
@@ -92,6 +117,13 @@ impl fmt::Display for Problem {
                 write!(f, "{output_file} has {resources} resources where the manifest counts {declared}")
             }
             Problem::Outcomes { lines } => write!(f, "the server reports {lines} outcomes in the export's error files"),
+            Problem::Lost { output_file, why } => write!(f, "{output_file} could not be fetched whole: {why}"),
+            Problem::FewerThanExported { exported, resources } => {
+                write!(f, "{resources} resources came where the server counts {exported} in the export")
+            }
+            Problem::FailedBatches { failed, total } => {
+                write!(f, "the server failed {failed} of the export's {total} batches")
+            }
             Problem::Unreadable { output_file, why } => write!(f, "{output_file} could not be read whole: {why}"),
         }
     }

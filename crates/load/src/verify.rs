@@ -75,6 +75,15 @@ pub fn verify(lake: &str, observer: &dyn Observer) -> Result<VerifyReport, LoadE
             }
             report.findings.extend(check_columns(&columns, schemas.get(&table.resource_type), &table.resource_type));
         }
+        for part in record.deleted_resources.iter().flat_map(|table| &table.files) {
+            known.insert(part.path.as_str());
+            report.parts += 1;
+            report.bytes += part.bytes;
+            match check_bytes(&lake, part) {
+                Ok(()) => observer.event(Event::PartVerified { path: &part.path, bytes: part.bytes }),
+                Err(what) => report.findings.push(finding(&part.path, what)),
+            }
+        }
     }
     report.tables = tables.len();
     for (path, _) in lake.list("")? {
@@ -86,13 +95,8 @@ pub fn verify(lake: &str, observer: &dyn Observer) -> Result<VerifyReport, LoadE
     Ok(report)
 }
 
-/// Length, hash and row count of a part; its leaves. The error is a sentence.
-fn check_part(
-    lake: &Lake,
-    resource_type: &str,
-    part: &PartRecord,
-    observer: &dyn Observer,
-) -> Result<BTreeSet<String>, String> {
+/// Length and hash of a file. The error is a sentence.
+fn check_bytes(lake: &Lake, part: &PartRecord) -> Result<(), String> {
     let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
     let file = lake.store.open(&part.path).map_err(unreadable)?;
     if file.len_bytes() != part.bytes {
@@ -108,6 +112,17 @@ fn check_part(
     if hasher.finalize().to_hex().as_str() != part.blake3 {
         return Err("its bytes are not those that were written: the hash differs".to_owned());
     }
+    Ok(())
+}
+
+/// Length, hash and row count of a part; its leaves. The error is a sentence.
+fn check_part(
+    lake: &Lake,
+    resource_type: &str,
+    part: &PartRecord,
+    observer: &dyn Observer,
+) -> Result<BTreeSet<String>, String> {
+    check_bytes(lake, part)?;
     let reader = open_part(lake, &part.path).map_err(|error| error.to_string())?;
     if reader.rows() != part.rows {
         return Err(format!("it has {} rows, the ledger says {}", reader.rows(), part.rows));

@@ -1,9 +1,9 @@
 //! The second step of a run: every output file becomes staged parts, and every line is accounted for.
 //!
-//! In goes a [`Plan`]; out comes a [`Worked`], which [`commit`](crate::commit) publishes. Until then nothing is where a
-//! reader of the lake looks. A fixed pool of workers does all of it: each pulls chunks from a file's front, shreds them
-//! into its own tables, and encodes row groups in the same pool. There is no queue: a worker that is busy does not
-//! read.
+//! In goes a [`Plan`] and a [`Schedule`] of files; out comes a [`Worked`], which [`commit`](crate::commit) publishes.
+//! Until then nothing is where a reader of the lake looks. A fixed pool of workers does all of it: each pulls chunks from
+//! a file's front, shreds them into its own tables, and encodes row groups in the same pool. There is no queue of
+//! chunks: a worker that is busy does not read.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,16 +12,18 @@ use std::time::Duration;
 
 use lakehaul_parse::{Chunk, Framer};
 use lakehaul_schema::TableSchema;
-use lakehaul_write::{FileReceipt, RunTables, StagedPart, TableNote, TableOptions, TableSet};
+use lakehaul_write::{DeletedResources, FileReceipt, RunTables, StagedPart, TableNote, TableOptions, TableSet};
 use rayon::ThreadPool;
 
 use crate::content::Content;
+use crate::export::ExportFacts;
 use crate::front::{self, Aside, End, Front, LargeLineGate, Pulled};
-use crate::inputs::PlannedFile;
+use crate::inputs::{Place, PlannedFile};
 use crate::journal::staging;
 use crate::lines::{Asides, LineCounts, LineSorter};
+use crate::pipe::PipeEnd;
 use crate::plan::Plan;
-use crate::schedule::{Reading, Schedule};
+use crate::schedule::{Reading, Schedule, Turn};
 use crate::staged_lines::{Quarantine, StagedLines};
 use crate::{Event, LoadError, Observer, OutputFile, Problem, Progress, TableSummary};
 
@@ -31,27 +33,59 @@ const STACK_BYTES: usize = 2 << 20;
 /// Twice what a level takes in an unoptimised build. Only touched where a line is so deep.
 const STACK_BYTES_A_LEVEL: usize = 2 << 10;
 
-/// How long a worker rests that finds nothing to read, unless a large line leaves before.
+/// How long a worker rests that has a large line to wait for, unless one leaves before.
 const REST: Duration = Duration::from_millis(1);
+
+/// How long a worker waits for bytes before it looks whether the run has stopped.
+const LISTEN: Duration = Duration::from_millis(100);
 
 /// A run whose parts are durable and staged.
 pub struct Worked {
     pub(crate) plan: Plan,
+    pub(crate) work: StagedWork,
+}
+
+/// What a run's work has come to.
+pub(crate) struct StagedWork {
     pub(crate) parts: Vec<FileReceipt>,
     pub(crate) schemas: Vec<TableSchema>,
     pub(crate) notes: Vec<TableNote>,
-    pub(crate) output_files: Vec<OutputFile>,
+    pub(crate) output_files: Vec<(PlannedFile, OutputFile)>,
     /// By type, without what parts there are.
     pub(crate) by_type: Vec<TableSummary>,
-    pub(crate) unreadable: Vec<Problem>,
+    /// Files that did not come whole.
+    pub(crate) problems: Vec<Problem>,
     /// Staged files: index and lines.
     pub(crate) quarantine: Option<[String; 2]>,
     pub(crate) outcomes: Option<String>,
     pub(crate) deletions: Option<String>,
+    /// The part of the table of deletions.
+    pub(crate) deleted: Option<FileReceipt>,
+    /// What the server said of the export that this was.
+    pub(crate) export: Option<ExportFacts>,
 }
 
-/// Does a run's work. After an error, or if the result is dropped, the same request does it again.
-pub fn work(plan: Plan, observer: &dyn Observer) -> Result<Worked, LoadError> {
+/// Does the work of a load from files. After an error, or if the result is dropped, the same request does it again.
+pub fn work(mut plan: Plan, observer: &dyn Observer) -> Result<Worked, LoadError> {
+    let files = std::mem::take(&mut plan.files);
+    let sizes = files.iter().map(|file| Some(file.identity?.bytes));
+    let progress = Arc::new(Progress::default());
+    observer.event(Event::Planned { run: &plan.run, files: files.len(), bytes: sizes.sum(), progress: &progress });
+    progress.files.store(files.len() as u64, Relaxed);
+    let schedule = Schedule::of(files);
+    let work = work_through(&plan, &schedule, &progress, &AtomicBool::new(false), observer)?;
+    Ok(Worked { plan, work })
+}
+
+/// Works through a schedule until it is closed and all its files are exhausted. `stopped` ends the work early: whoever
+/// sets it knows why, and the result is worth nothing.
+pub(crate) fn work_through(
+    plan: &Plan,
+    schedule: &Schedule,
+    progress: &Arc<Progress>,
+    stopped: &AtomicBool,
+    observer: &dyn Observer,
+) -> Result<StagedWork, LoadError> {
     let folder = staging(&plan.run);
     let store = &plan.lake.store;
     let tables = RunTables::new(
@@ -70,22 +104,18 @@ pub fn work(plan: Plan, observer: &dyn Observer) -> Result<Worked, LoadError> {
         quarantine: Quarantine::new(store, &folder),
         outcomes: StagedLines::new(Arc::clone(store), format!("{folder}/outcomes.ndjson")),
         deletions: StagedLines::new(Arc::clone(store), format!("{folder}/deletions.ndjson")),
+        deleted: DeletedResources::new(Arc::clone(store), format!("{folder}/deleted.parquet"), plan.run.clone()),
     };
-    let progress = Arc::new(Progress::default());
-    let sizes = plan.files.iter().map(|file| Some(file.identity?.bytes));
-    let planned = Event::Planned { run: &plan.run, files: plan.files.len(), bytes: sizes.sum(), progress: &progress };
-    observer.event(planned);
-
     let shared = Shared {
-        plan: &plan,
-        schedule: Schedule::new(&plan.files),
+        plan,
+        schedule,
         tables: &tables,
         asides: &asides,
-        progress: &progress,
+        progress,
         gate: Arc::default(),
         framers: Mutex::default(),
-        unreadable: Mutex::default(),
-        stopped: AtomicBool::new(false),
+        problems: Mutex::default(),
+        stopped,
         observer,
     };
     let pool = start_workers(plan.budget.threads, plan.max_depth)?;
@@ -97,25 +127,24 @@ pub fn work(plan: Plan, observer: &dyn Observer) -> Result<Worked, LoadError> {
         staged.extend(parts);
         add_types(&mut by_type, types);
     }
-    let Shared { schedule, unreadable, .. } = shared;
-    let output_files = schedule.into_output_files();
-    let mut unreadable = unreadable.into_inner().unwrap_or_else(PoisonError::into_inner);
-    unreadable.sort_by_key(|(at, _)| *at);
+    let mut problems = shared.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
+    problems.sort_by_key(|(at, _)| *at);
 
     let parts = pool.install(|| tables.settle(staged))?;
-    let Asides { quarantine, outcomes, deletions } = asides;
+    let Asides { quarantine, outcomes, deletions, deleted } = asides;
     let (quarantine, outcomes, deletions) = (quarantine.finish()?, outcomes.finish()?, deletions.finish()?);
-    Ok(Worked {
+    Ok(StagedWork {
         parts,
         schemas: tables.schemas(),
         notes: tables.notes(),
-        output_files,
+        output_files: schedule.output_files(),
         by_type,
-        unreadable: unreadable.into_iter().map(|(_, problem)| problem).collect(),
+        problems: problems.into_iter().map(|(_, problem)| problem).collect(),
         quarantine,
         outcomes,
         deletions,
-        plan,
+        deleted: deleted.finish()?,
+        export: None,
     })
 }
 
@@ -147,7 +176,7 @@ fn add_types(sum: &mut Vec<TableSummary>, types: Vec<TableSummary>) {
 /// What the workers share.
 struct Shared<'r> {
     plan: &'r Plan,
-    schedule: Schedule,
+    schedule: &'r Schedule,
     tables: &'r Arc<RunTables>,
     asides: &'r Asides,
     progress: &'r Arc<Progress>,
@@ -155,9 +184,9 @@ struct Shared<'r> {
     /// Of files that are exhausted, for their buffers.
     framers: Mutex<Vec<Framer>>,
     /// With the file's number.
-    unreadable: Mutex<Vec<(usize, Problem)>>,
-    /// A worker has failed; the others stop too.
-    stopped: AtomicBool,
+    problems: Mutex<Vec<(usize, Problem)>>,
+    /// A worker has failed, or who brings the bytes; the others stop too.
+    stopped: &'r AtomicBool,
     observer: &'r dyn Observer,
 }
 
@@ -177,16 +206,24 @@ impl Shared<'_> {
     }
 
     fn read_files(&self, sorter: &mut LineSorter<'_>) -> Result<(), LoadError> {
-        let mut current = None;
+        let bell = self.schedule.bell();
+        let (mut current, mut gated) = (None, None);
         let mut used = None;
         while !self.stopped.load(Relaxed) {
-            let Some(at) = self.schedule.pick(current) else { break };
-            current = Some(at);
-            let file = &self.plan.files[at];
-            match self.pull(at, used.take())? {
+            let heard = bell.rings();
+            let reading = match self.schedule.turn(current.as_ref(), gated.take()) {
+                Turn::File(reading) => reading,
+                Turn::Wait => {
+                    bell.wait(heard, LISTEN);
+                    continue;
+                }
+                Turn::Done => break,
+            };
+            let file = &reading.file;
+            match self.pull(&reading, used.take())? {
                 Some(Pulled::Chunk(chunk, pass)) => {
                     let counts = sorter.chunk(file, &chunk)?;
-                    self.account(self.schedule.reading(at), counts, chunk.bytes().len() as u64);
+                    self.account(&reading, counts, chunk.bytes().len() as u64);
                     match pass {
                         None => used = Some(chunk),
                         // The large line's buffer goes before the pass does.
@@ -198,24 +235,30 @@ impl Shared<'_> {
                 }
                 Some(Pulled::LongLine(line)) => {
                     let counts = sorter.long_line(file, &line)?;
-                    self.account(self.schedule.reading(at), counts, line.length);
+                    self.account(&reading, counts, line.length);
                 }
-                Some(Pulled::Later) => {
+                // Its pipe is empty: the schedule knows.
+                Some(Pulled::Later) | None => {}
+                Some(Pulled::Gated) => {
                     self.gate.wait(REST);
-                    current = self.schedule.another(at).or(current);
+                    gated = Some(reading.at);
+                    current = None;
+                    continue;
                 }
-                Some(Pulled::End(end)) => self.end(at, end),
-                // Another worker has exhausted it.
-                None => current = None,
+                Some(Pulled::End(end)) => {
+                    self.end(&reading, end);
+                    // Others may wait for what does not come any more.
+                    bell.ring();
+                }
             }
+            current = Some(reading);
         }
         Ok(())
     }
 
-    fn pull(&self, at: usize, used: Option<Chunk>) -> Result<Option<Pulled>, LoadError> {
-        let file = &self.plan.files[at];
-        self.schedule.reading(at).pull(
-            || self.open(at, file),
+    fn pull(&self, reading: &Reading, used: Option<Chunk>) -> Result<Option<Pulled>, LoadError> {
+        reading.pull(
+            || self.open(reading.at, &reading.file),
             |front| self.framers.lock().unwrap_or_else(PoisonError::into_inner).push(front.into_framer()),
             |front| front.pull(used),
         )
@@ -232,7 +275,7 @@ impl Shared<'_> {
         let mut framer = framer.unwrap_or_else(|| Framer::new(budget.max_line_bytes, budget.chunk_bytes));
         framer.restart(0, 1);
         let aside = Aside::new(Arc::clone(&self.plan.lake.store), format!("{}/aside-{at}", staging(&self.plan.run)));
-        Front::new(content, framer, Arc::clone(&self.gate), aside)
+        Front::new(content, framer, Arc::clone(&self.gate), budget.large_line_bytes, aside)
     }
 
     fn account(&self, reading: &Reading, counts: LineCounts, content_bytes: u64) {
@@ -244,16 +287,26 @@ impl Shared<'_> {
         self.finish_file(reading.account(|file| counts.add_to(file)));
     }
 
-    fn end(&self, at: usize, end: End) {
-        let finished = self.schedule.reading(at).account_end(|file| {
+    fn end(&self, reading: &Reading, end: End) {
+        let pipe_end = match &reading.file.place {
+            Place::Remote(pipe) => pipe.ended(),
+            Place::File(_) | Place::Stdin => None,
+        };
+        let finished = reading.account_end(|file| {
             file.content_bytes = end.content_bytes;
+            file.unverified_length = pipe_end == Some(PipeEnd::UnverifiedLength);
             if let Some(received) = end.received {
                 (file.bytes, file.blake3) = (received.bytes, received.blake3);
             }
         });
-        if let Some(why) = end.failure {
-            let problem = Problem::Unreadable { output_file: self.plan.files[at].name.clone(), why };
-            self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).push((at, problem));
+        let output_file = || reading.file.name.clone();
+        let problem = match (pipe_end, end.failure) {
+            (Some(PipeEnd::Lost(why)), _) => Some(Problem::Lost { output_file: output_file(), why }),
+            (_, Some(why)) => Some(Problem::Unreadable { output_file: output_file(), why }),
+            (_, None) => None,
+        };
+        if let Some(problem) = problem {
+            self.problems.lock().unwrap_or_else(PoisonError::into_inner).push((reading.at, problem));
         }
         self.finish_file(finished);
     }

@@ -53,11 +53,13 @@ pub enum Reason {
     OperationOutcome,
     /// Longer than `--max-line`. Told by the load, of a [`LongLinePiece`](crate::LongLinePiece).
     TooLong,
+    /// A line of a manifest's `deleted` file that names no deleted resources. Told by the load.
+    NotADeletion,
 }
 
 impl Reason {
     /// All of them, in the order they are declared.
-    pub const ALL: [Reason; 15] = [
+    pub const ALL: [Reason; 16] = [
         Reason::NotJson,
         Reason::UnexpectedEnd,
         Reason::BadNumber,
@@ -73,6 +75,7 @@ impl Reason {
         Reason::DuplicateMember,
         Reason::OperationOutcome,
         Reason::TooLong,
+        Reason::NotADeletion,
     ];
 
     /// The code in the quarantine's index. Other programs rely on it: it matches `[a-z][a-z0-9_-]+` and never changes.
@@ -98,6 +101,7 @@ impl Reason {
             Reason::DuplicateMember => ("duplicate_member", "two members of one name in an object"),
             Reason::OperationOutcome => ("operation_outcome", "an OperationOutcome among other resources"),
             Reason::TooLong => ("too_long", "the line is too long"),
+            Reason::NotADeletion => ("not_a_deletion", "no Bundle of deletions by type and id"),
         }
     }
 }

@@ -21,11 +21,13 @@ mod part;
 mod table_set;
 mod run_tables;
 mod widen;
+mod deleted_resources;
 mod record_batch;
 mod arrow_schema;
 pub mod rebuild;
 mod error;
 
+pub use deleted_resources::DeletedResources;
 pub use error::{AppendError, WriteError};
 pub use part::StagedPart;
 pub use record_batch::BatchBuilder;

@@ -54,7 +54,7 @@ impl std::fmt::Debug for PartWriter {
 }
 
 /// The store's first error. Parquet's library turns I/O errors into text or loses them; here it is kept as it was.
-type FirstFailure = Arc<Mutex<Option<io::Error>>>;
+pub(crate) type FirstFailure = Arc<Mutex<Option<io::Error>>>;
 
 impl PartWriter {
     pub(crate) fn create(
@@ -65,7 +65,7 @@ impl PartWriter {
     ) -> Result<Self, WriteError> {
         let file = store.create(&path).map_err(WriteError::store("create", &path))?;
         let failure = FirstFailure::default();
-        let file = HashedFile { file, hasher: blake3::Hasher::new(), bytes: 0, failure: failure.clone() };
+        let file = HashedFile::new(file, failure.clone());
         let properties = properties(&schema.table, compression_level).map_err(WriteError::parquet(&path))?;
         let writer = SerializedFileWriter::new(file, schema.message.clone(), properties);
         Ok(PartWriter { writer: writer.map_err(WriteError::parquet(&path))?, failure, path, schema, rows: 0 })
@@ -113,14 +113,13 @@ impl PartWriter {
         if let Some(failure) = store_failure(&self.failure, &self.path) {
             return Err(failure);
         }
-        let HashedFile { file, hasher, bytes, .. } = written?;
+        let (file, bytes, blake3) = written?.into_parts();
         file.finish().map_err(WriteError::store("finish", &self.path))?;
-        let blake3 = hasher.finalize().to_hex().to_string();
         Ok(FinishedPart { path: self.path, rows: self.rows, bytes, blake3, schema: self.schema })
     }
 }
 
-fn store_failure(failure: &FirstFailure, path: &str) -> Option<WriteError> {
+pub(crate) fn store_failure(failure: &FirstFailure, path: &str) -> Option<WriteError> {
     let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take()?;
     Some(WriteError::Store { action: "write", path: path.to_owned(), source: failure })
 }
@@ -151,6 +150,15 @@ pub(crate) struct HashedFile {
 }
 
 impl HashedFile {
+    pub(crate) fn new(file: Box<dyn StoreWrite>, failure: FirstFailure) -> HashedFile {
+        HashedFile { file, hasher: blake3::Hasher::new(), bytes: 0, failure }
+    }
+
+    /// The file, its length, and the BLAKE3 of its bytes in hex.
+    pub(crate) fn into_parts(self) -> (Box<dyn StoreWrite>, u64, String) {
+        (self.file, self.bytes, self.hasher.finalize().to_hex().to_string())
+    }
+
     fn remember(&self, error: io::Error) -> io::Error {
         let kind = error.kind();
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);

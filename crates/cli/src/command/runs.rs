@@ -1,8 +1,9 @@
-//! `lakehaul runs`: the lake's run records, oldest first, as a table or as they are.
+//! `lakehaul runs`: the lake's run records, oldest first, as a table or as they are; then the runs that have not finished.
 
 use std::io::Write;
 
 use lakehaul_load::{RunRecord, RunStatus};
+use serde_json::json;
 
 use crate::args::RunsArgs;
 use crate::exit::Exit;
@@ -13,7 +14,9 @@ use crate::resolve::{self, Form, Manner};
 
 pub(super) fn run(args: &RunsArgs, manner: Manner) -> Result<Exit, Failure> {
     let lake = resolve::lake(&args.lake)?;
-    let runs = lakehaul_load::runs(&lake).map_err(Failure::to(format!("list the runs of {lake}")))?;
+    let failed = || Failure::to(format!("list the runs of {lake}"));
+    let runs = lakehaul_load::runs(&lake).map_err(failed())?;
+    let unfinished = lakehaul_load::unfinished(&lake).map_err(failed())?;
     let mut out = std::io::stdout().lock();
     match manner.form {
         Form::Json => {
@@ -21,15 +24,27 @@ pub(super) fn run(args: &RunsArgs, manner: Manner) -> Result<Exit, Failure> {
                 let record = serde_json::to_string(run).expect("a run record is plain data");
                 writeln!(out, "{record}")?;
             }
+            for (run, source) in &unfinished {
+                writeln!(out, "{}", json!({"run": run, "status": UNFINISHED, "source": source}))?;
+            }
         }
-        Form::Text if runs.is_empty() => writeln!(out, "{lake} has no finished run.")?,
-        Form::Text => out.write_all(table(&runs).as_bytes())?,
+        Form::Text if runs.is_empty() && unfinished.is_empty() => writeln!(out, "{lake} has no run.")?,
+        Form::Text => {
+            out.write_all(table(&runs, &unfinished).as_bytes())?;
+            if !unfinished.is_empty() {
+                writeln!(out, "\nThe command that began a run finishes it; `lakehaul cancel RUN` gives an export up.")?;
+            }
+        }
     }
     out.flush()?;
     Ok(Exit::Complete)
 }
 
-fn table(runs: &[RunRecord]) -> String {
+/// The status of a run that has no record yet.
+const UNFINISHED: &str = "unfinished";
+
+/// `unfinished`: names and sources.
+fn table(runs: &[RunRecord], unfinished: &[(String, String)]) -> String {
     let mut table =
         Table::new(&["run", "status", "finished", "source", "files", "rows", "rejects", "read", "written"], 4);
     for run in runs {
@@ -45,6 +60,11 @@ fn table(runs: &[RunRecord]) -> String {
             figures::bytes(totals.content_bytes),
             figures::bytes(totals.part_bytes),
         ]);
+    }
+    for (run, source) in unfinished {
+        let dash = || "–".to_owned();
+        let known = [run.clone(), UNFINISHED.to_owned(), dash(), source.clone()];
+        table.row(known.into_iter().chain(std::iter::repeat_with(dash).take(5)));
     }
     table.render(Sums::None)
 }
@@ -84,6 +104,8 @@ mod tests {
             plan: "0a".into(),
             output_files: vec![],
             tables: vec![],
+            deleted_resources: None,
+            export: None,
             totals: Totals {
                 files: 18,
                 rows: 38_473,
@@ -96,6 +118,7 @@ mod tests {
         let totals =
             Totals { files: 1, rows: 9, rejected: 1, content_bytes: 12_000, part_bytes: 9_000, ..Totals::default() };
         let other = RunRecord { status: RunStatus::Rejected, source: "-".into(), totals, ..run.clone() };
-        insta::assert_snapshot!(table(&[run, other]));
+        let unfinished = ("20261123T000000Z-2a3b4c5d".to_owned(), "oneup-provider gateway.1up.health/bison".to_owned());
+        insta::assert_snapshot!(table(&[run, other], &[unfinished]));
     }
 }

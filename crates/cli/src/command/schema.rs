@@ -4,7 +4,10 @@ use std::io::Write;
 
 use clap::ValueEnum;
 use lakehaul_load::Layout;
-use lakehaul_schema::{TableSchema, athena_ddl, bigquery_ddl, duckdb_current_view, duckdb_view, spark_ddl};
+use lakehaul_schema::{
+    DELETED_RESOURCES, TableSchema, athena_ddl, athena_deleted_ddl, bigquery_ddl, bigquery_deleted_ddl,
+    duckdb_current_view, duckdb_deleted_view, duckdb_view, spark_ddl, spark_deleted_ddl,
+};
 use serde_json::json;
 
 use crate::args::{Dialect, SchemaArgs};
@@ -17,6 +20,11 @@ pub(super) fn run(args: &SchemaArgs, manner: Manner) -> Result<Exit, Failure> {
     let failed = || Failure::to(format!("read the schemas of {lake}"));
     let schemas = lakehaul_load::schemas(&lake).map_err(failed())?;
     let layout = lakehaul_load::settings(&lake).map_err(failed())?.layout;
+    let runs = lakehaul_load::runs(&lake).map_err(failed())?;
+    let deletions = match runs.iter().any(|run| run.deleted_resources.is_some()) {
+        true => Deletions::Told,
+        false => Deletions::None,
+    };
     let schemas = chosen(schemas, &args.types)?;
     let location = match &args.location {
         Some(location) => location.clone(),
@@ -31,13 +39,17 @@ pub(super) fn run(args: &SchemaArgs, manner: Manner) -> Result<Exit, Failure> {
         if manner.form == Form::Text {
             writeln!(out, "-- {}\n", title(dialect))?;
         }
-        for schema in &schemas {
-            let statements = statements(dialect, schema, &location, layout);
+        // The table of deletions first: the views of the current state read it.
+        let deleted = (deletions == Deletions::Told)
+            .then(|| (DELETED_RESOURCES.to_owned(), deletions_statement(dialect, &location)));
+        let tables = schemas
+            .iter()
+            .map(|schema| (schema.resource_type().to_owned(), statements(dialect, schema, &location, layout, deletions)));
+        for (table, statements) in deleted.into_iter().chain(tables) {
             match manner.form {
                 Form::Text => writeln!(out, "{statements}")?,
                 Form::Json => {
-                    let object =
-                        json!({"type": schema.resource_type(), "dialect": name(dialect), "statements": statements});
+                    let object = json!({"type": table, "dialect": name(dialect), "statements": statements});
                     writeln!(out, "{object}")?;
                 }
             }
@@ -56,14 +68,33 @@ fn chosen(schemas: Vec<TableSchema>, types: &[String]) -> Result<Vec<TableSchema
     Ok(schemas.into_iter().filter(|s| types.is_empty() || types.iter().any(|t| t == s.resource_type())).collect())
 }
 
-fn statements(dialect: Dialect, schema: &TableSchema, lake: &str, layout: Layout) -> String {
+/// Whether an export has reported deletions to the lake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deletions {
+    None,
+    Told,
+}
+
+/// Its folder is named alike in every layout.
+fn deletions_statement(dialect: Dialect, lake: &str) -> String {
+    let location = format!("{}/{DELETED_RESOURCES}", lake.trim_end_matches('/'));
+    match dialect {
+        Dialect::Spark => spark_deleted_ddl(&location),
+        Dialect::Athena => athena_deleted_ddl(&location),
+        Dialect::BigQuery => bigquery_deleted_ddl(&location),
+        Dialect::DuckDb => duckdb_deleted_view(&location),
+    }
+}
+
+fn statements(dialect: Dialect, schema: &TableSchema, lake: &str, layout: Layout, deletions: Deletions) -> String {
     let location = format!("{}/{}", lake.trim_end_matches('/'), layout.folder(schema.resource_type()));
     match dialect {
         Dialect::Spark => spark_ddl(schema, &location),
         Dialect::Athena => athena_ddl(schema, &location),
         Dialect::BigQuery => bigquery_ddl(schema, &location),
         Dialect::DuckDb => {
-            format!("{}\n{}", duckdb_view(schema, &location), duckdb_current_view(schema, &location, None))
+            let deleted = (deletions == Deletions::Told).then_some(DELETED_RESOURCES);
+            format!("{}\n{}", duckdb_view(schema, &location), duckdb_current_view(schema, &location, deleted))
         }
     }
 }

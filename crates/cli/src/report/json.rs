@@ -5,6 +5,7 @@ use lakehaul_load::{Event, LoadSummary, Problem, TableSummary};
 use serde_json::{Value, json};
 
 use super::pace::Pace;
+use super::server;
 use crate::exit::Exit;
 
 /// An event of the load.
@@ -17,6 +18,12 @@ pub fn event(event: &Event<'_>) -> String {
             json!({"event": "file_started", "name": output_file, "bytes": bytes})
         }
         Event::FileFinished { file } => tagged("file_finished", json!(file)),
+        Event::FilesListed { files } => json!({"event": "files_listed", "files": files}),
+        Event::Server(event) => server::object(event),
+        Event::ExportDeleted { cancelled } => {
+            let (outcome, status) = server::outcome(cancelled);
+            json!({"event": "export_deleted", "outcome": outcome, "status": status})
+        }
         Event::PartVerified { path, bytes } => json!({"event": "part_verified", "path": path, "bytes": bytes}),
         Event::FileCompared { output_file } => json!({"event": "file_compared", "name": output_file}),
         Event::Publishing { parts, rows, bytes } => {
@@ -58,6 +65,7 @@ pub fn error(message: &str, hint: Option<&str>, exit: Exit) -> String {
 pub fn summary(summary: &LoadSummary, lake: &str, exit: Exit, peak_memory_bytes: Option<u64>) -> String {
     json!({
         "run": summary.run, "status": summary.status, "exit": exit.code(), "already_complete": summary.already_complete,
+        "transaction_time": summary.transaction_time, "deleted_resources": summary.deleted_resources,
         "lake": lake, "seconds": summary.seconds, "peak_memory_bytes": peak_memory_bytes,
         "totals": summary.totals,
         "tables": summary.tables.iter().map(table).collect::<Vec<_>>(),

@@ -9,7 +9,7 @@ use super::figures;
 /// The counters at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
-    /// How many files there are.
+    /// How many files are known.
     pub files: u64,
     /// What they weigh as they lie there; none if one of them has no size.
     pub bytes: Option<u64>,
@@ -31,9 +31,9 @@ pub struct Pace {
 
 impl Pace {
     /// Reads the counters.
-    pub fn read(progress: &Progress, files: u64, bytes: Option<u64>, seconds: f64) -> Pace {
+    pub fn read(progress: &Progress, bytes: Option<u64>, seconds: f64) -> Pace {
         Pace {
-            files,
+            files: progress.files.load(Relaxed),
             bytes,
             files_finished: progress.files_finished.load(Relaxed),
             bytes_read: progress.bytes_read.load(Relaxed),

@@ -1,5 +1,5 @@
-//! The end of a load: a table per resource type, a verdict, and what to try next; for each problem a sentence and what
-//! to do about it.
+//! The end of a load or an export: a table per resource type, a verdict, and what to try next; for each problem a sentence
+//! and what to do about it.
 
 use lakehaul_load::{Layout, LoadSummary, Problem, TableSummary};
 
@@ -14,10 +14,22 @@ pub struct Closing<'a> {
     pub lake: &'a str,
     /// How its table folders are named.
     pub layout: Layout,
-    /// The first input as it was named, for the command that proves the load; none if it cannot be read again.
-    pub source: Option<&'a str>,
+    /// Where it came from.
+    pub origin: Origin<'a>,
     /// The process's largest resident memory so far.
     pub peak_memory_bytes: Option<u64>,
+}
+
+/// Where the lines came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// Files.
+    Files {
+        /// The first input as it was named, for the command that proves the load; none if it cannot be read again.
+        source: Option<&'a str>,
+    },
+    /// A server.
+    Server,
 }
 
 /// Table, verdict and what to try next.
@@ -78,11 +90,18 @@ fn verdict(summary: &LoadSummary, closing: &Closing<'_>) -> String {
     let totals = &summary.totals;
     let (lake, run) = (closing.lake, &summary.run);
     if summary.already_complete {
-        return format!(
-            "This load has already finished as run {run}: its {} are in {lake}, and nothing was read or written.\n\
-             --new-run loads the same again and appends it.",
-            figures::counted(totals.rows, "row", "rows")
-        );
+        let rows = figures::counted(totals.rows, "row", "rows");
+        return match closing.origin {
+            Origin::Files { .. } => format!(
+                "This load has already finished as run {run}: its {rows} are in {lake}, and nothing was read or written.\n\
+                 --new-run loads the same again and appends it."
+            ),
+            Origin::Server => format!(
+                "This export has already finished as run {run}: its {rows} are in {lake}{}, and the server was not asked.\n\
+                 --since last exports what has changed after it; --new-run exports all of it again and appends it.",
+                summary.transaction_time.as_ref().map(|time| format!(", as of {time}")).unwrap_or_default()
+            ),
+        };
     }
     let rows = figures::counted(totals.rows, "row", "rows");
     let files = figures::counted(totals.files, "file", "files");
@@ -92,9 +111,16 @@ fn verdict(summary: &LoadSummary, closing: &Closing<'_>) -> String {
     } else {
         format!("Loaded {rows} from {files} into {parts}, but not all is well (see below).")
     };
+    if summary.deleted_resources > 0 {
+        let deleted = figures::counted(summary.deleted_resources, "resource is", "resources are");
+        text.push_str(&format!("\n{deleted} reported as deleted, in the table deleted_resources."));
+    }
     text.push_str(&format!("\nLake: {lake}; run: {run}"));
     if let Some(peak) = closing.peak_memory_bytes {
         text.push_str(&format!("; peak memory: {}", figures::bytes(peak)));
+    }
+    if let (Origin::Server, Some(time)) = (closing.origin, &summary.transaction_time) {
+        text.push_str(&format!("\nData as of {time}; the same command with --since last brings what changes after it."));
     }
     text
 }
@@ -107,18 +133,21 @@ fn what_next(summary: &LoadSummary, closing: &Closing<'_>) -> String {
     let lake = closing.lake.trim_end_matches('/');
     let mut text =
         format!("Query it with DuckDB:  SELECT * FROM '{}/{folder}/*.parquet' LIMIT 10;\n", lake.replace('\'', "''"));
-    if let (Some(source), false) = (closing.source, summary.already_complete) {
+    if let (Origin::Files { source: Some(source) }, false) = (closing.origin, summary.already_complete) {
         text.push_str(&format!(
             "Prove it:              lakehaul verify {} --roundtrip {}\n",
             shell_word(lake),
             shell_word(source)
         ));
     }
+    if let (Origin::Server, false) = (closing.origin, summary.already_complete) {
+        text.push_str(&format!("Check it:              lakehaul verify {}\n", shell_word(lake)));
+    }
     text
 }
 
 /// The text as one word of a POSIX shell.
-fn shell_word(text: &str) -> String {
+pub fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
@@ -128,7 +157,13 @@ fn shell_word(text: &str) -> String {
 }
 
 /// What to do about a problem; whether it counts is `exit`.
-pub fn advice(problem: &Problem, lake: &str, run: &str, exit: Exit, allowed: Allowed) -> String {
+pub fn advice(
+    problem: &Problem,
+    (lake, origin): (&str, Origin<'_>),
+    run: &str,
+    exit: Exit,
+    allowed: Allowed,
+) -> String {
     let lake = lake.trim_end_matches('/');
     let accepted = exit == Exit::Complete;
     match problem {
@@ -137,11 +172,29 @@ pub fn advice(problem: &Problem, lake: &str, run: &str, exit: Exit, allowed: All
             "{lake}/_lake/quarantine/{run}/index.ndjson says where and why; --allow-rejects {} success",
             if allowed == Allowed::default() { "counts them as" } else { "with a larger number counts them as" }
         ),
-        Problem::FewerThanDeclared { .. } if accepted => "allowed".to_owned(),
-        Problem::FewerThanDeclared { .. } => "get the file anew, or accept it with --allow-partial".to_owned(),
+        Problem::FewerThanDeclared { .. }
+        | Problem::Lost { .. }
+        | Problem::FewerThanExported { .. }
+        | Problem::FailedBatches { .. }
+            if accepted =>
+        {
+            "allowed".to_owned()
+        }
+        Problem::FewerThanDeclared { .. } if origin != Origin::Server => {
+            "get the file anew, or accept it with --allow-partial".to_owned()
+        }
+        Problem::FewerThanDeclared { .. }
+        | Problem::Lost { .. }
+        | Problem::FewerThanExported { .. }
+        | Problem::FailedBatches { .. } => {
+            "what came is loaded; --new-run exports all of it again, --allow-partial accepts it".to_owned()
+        }
         Problem::Outcomes { .. } if accepted => format!("allowed; see {lake}/_lake/outcomes/{run}.ndjson"),
         Problem::Outcomes { .. } => {
             format!("{lake}/_lake/outcomes/{run}.ndjson has what it says; --allow-partial accepts it")
+        }
+        Problem::Unreadable { .. } if origin == Origin::Server => {
+            "what came before is loaded; --new-run exports all of it again".to_owned()
         }
         Problem::Unreadable { .. } => {
             "what came before is loaded; get the file anew and load it into a new lake".to_owned()

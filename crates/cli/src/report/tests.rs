@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use lakehaul_load::{Layout, LoadSummary, OutputFile, Problem, RunStatus, TableSummary, Totals, Warning};
 
-use super::summary::{Closing, advice, render};
+use lakehaul_fetch::{Batches, Cancelled, Running};
+
+use super::summary::{Closing, Origin, advice, render};
 use super::*;
 use crate::exit::{Allowed, Exit, RejectLimit};
 
@@ -51,6 +53,8 @@ fn summary() -> LoadSummary {
             table("Patient", 1, 812, 23_456, 0.0),
         ],
         files: vec![],
+        deleted_resources: 0,
+        transaction_time: None,
         totals: Totals {
             files: 18,
             content_bytes: 9_891_144_022,
@@ -70,7 +74,7 @@ fn summary() -> LoadSummary {
 const CLOSING: Closing<'static> = Closing {
     lake: "lake",
     layout: Layout::Plain,
-    source: Some("export/manifest.json"),
+    origin: Origin::Files { source: Some("export/manifest.json") },
     peak_memory_bytes: Some(412_000_000),
 };
 
@@ -80,6 +84,9 @@ fn problems() -> Vec<Problem> {
         Problem::FewerThanDeclared { output_file: "Claim.000.ndjson".into(), declared: 10, resources: 9 },
         Problem::Outcomes { lines: 3 },
         Problem::Unreadable { output_file: "Patient.000.ndjson.gz".into(), why: "the gzip data ends too early".into() },
+        Problem::Lost { output_file: "Claim.001.ndjson".into(), why: "the output file was answered with 410 Gone".into() },
+        Problem::FewerThanExported { exported: 31, resources: 30 },
+        Problem::FailedBatches { failed: 1, total: 6 },
     ]
 }
 
@@ -106,18 +113,31 @@ fn a_load_that_had_already_finished() {
 }
 
 #[test]
+fn an_export_that_finishes_and_one_that_had() {
+    let summary = LoadSummary {
+        deleted_resources: 12,
+        transaction_time: Some("2026-01-02T03:04:05.678Z".to_owned()),
+        ..summary()
+    };
+    let closing = Closing { origin: Origin::Server, ..CLOSING };
+    insta::assert_snapshot!("a_complete_export", render(&summary, &closing));
+    let summary = LoadSummary { already_complete: true, seconds: 0.0, ..summary };
+    insta::assert_snapshot!("an_export_that_had_already_finished", render(&summary, &closing));
+}
+
+#[test]
 fn a_load_of_nothing_but_rejects() {
     let mut summary = summary();
     summary.tables = vec![TableSummary { lines: 1, rejected: 1, content_bytes: 9, ..TableSummary::default() }];
     summary.totals = Totals { files: 1, lines: 1, rejected: 1, content_bytes: 9, ..Totals::default() };
     summary.problems = vec![Problem::Rejected { lines: 1 }];
-    insta::assert_snapshot!(render(&summary, &Closing { source: None, ..CLOSING }));
+    insta::assert_snapshot!(render(&summary, &Closing { origin: Origin::Files { source: None }, ..CLOSING }));
 }
 
 #[test]
 fn paths_are_quoted_and_the_layout_is_followed() {
     let closing =
-        Closing { lake: "it's/my lake", layout: Layout::Hive, source: Some("an export"), peak_memory_bytes: None };
+        Closing { lake: "it's/my lake", layout: Layout::Hive, origin: Origin::Files { source: Some("an export") }, peak_memory_bytes: None };
     let text = render(&summary(), &closing);
     assert!(text.contains("'it''s/my lake/resource_type=ExplanationOfBenefit/*.parquet'"), "{text}");
     assert!(text.contains(r"lakehaul verify 'it'\''s/my lake' --roundtrip 'an export'"), "{text}");
@@ -128,14 +148,14 @@ fn problems_say_what_to_do() {
     let mut text = String::new();
     let few = Allowed { rejects: RejectLimit::UpTo(1), partial: false };
     let all = Allowed { rejects: RejectLimit::All, partial: true };
-    for allowed in [Allowed::default(), few, all] {
+    let files = Origin::Files { source: None };
+    for (origin, allowed) in
+        [(files, Allowed::default()), (files, few), (files, all), (Origin::Server, Allowed::default()), (Origin::Server, all)]
+    {
         for problem in problems() {
             let exit = Exit::of_problem(&problem, allowed);
-            text.push_str(&format!(
-                "{:>2} {problem}: {}\n",
-                exit.code(),
-                advice(&problem, "lake/", RUN, exit, allowed)
-            ));
+            let advice = advice(&problem, ("lake/", origin), RUN, exit, allowed);
+            text.push_str(&format!("{:>2} {problem}: {advice}\n", exit.code()));
         }
         text.push('\n');
     }
@@ -149,14 +169,18 @@ fn programs_read_objects() {
         text.push_str(&object);
         text.push('\n');
     };
-    let progress = Arc::default();
+    let progress: Arc<Progress> = Arc::default();
     line(json::event(&Event::Planned { run: RUN, files: 18, bytes: Some(2_000), progress: &progress }));
     line(json::event(&Event::FileStarted { output_file: "Claim.000.ndjson", bytes: None }));
     let file = OutputFile { name: "Claim.000.ndjson".into(), lines: 3, resources: 3, ..OutputFile::default() };
     line(json::event(&Event::FileFinished { file: &file }));
     line(json::event(&Event::Publishing { parts: 4, rows: 3, bytes: 9 }));
     line(json::event(&Event::Warning(Warning::NamedTwice { output_file: "a.ndjson".into() })));
-    line(json::pace(&Pace::read(&progress, 18, Some(2_000), 1.5)));
+    progress.files.store(18, Relaxed);
+    line(json::pace(&Pace::read(&progress, Some(2_000), 1.5)));
+    for event in server_events(&running()) {
+        line(json::event(&event));
+    }
     line(json::problem(&Problem::Rejected { lines: 2 }, Exit::Rejected, "look"));
     line(json::error("failed to load", Some("do"), Exit::Destination));
     let summary = LoadSummary { files: vec![file], problems: problems(), ..summary() };
@@ -189,12 +213,72 @@ fn a_log_has_lines_with_time_and_level() {
     assert_eq!(tell(Level::Error), "");
 }
 
+fn running() -> Running {
+    Running {
+        progress: Some("45% done".to_owned()),
+        batches: Some(Batches { running: 2, complete: 3, failed: 1, total: 6 }),
+        so_far: None,
+        next_in: Duration::from_secs(90),
+    }
+}
+
+/// Those that a test can make; the others hold URLs.
+fn server_events(running: &Running) -> Vec<Event<'_>> {
+    vec![
+        Event::Server(FetchEvent::TokenObtained { seconds: Some(300) }),
+        Event::Server(FetchEvent::TokenObtained { seconds: None }),
+        Event::Server(FetchEvent::StatusAnswered { running }),
+        Event::FilesListed { files: 18 },
+        Event::Server(FetchEvent::Retry {
+            what: "output file",
+            attempt: 1,
+            of: 8,
+            wait: Duration::from_millis(2_500),
+            why: "the output file was answered with 503 Service Unavailable",
+        }),
+        Event::Server(FetchEvent::Concurrency { host: "gateway.1up.health", now: 4 }),
+        Event::ExportDeleted { cancelled: &Cancelled::Done },
+        Event::ExportDeleted { cancelled: &Cancelled::Refused { status: 403 } },
+        Event::ExportDeleted { cancelled: &Cancelled::Gone },
+    ]
+}
+
+#[test]
+fn what_a_server_does_is_told_in_sentences() {
+    let buffer = Buffer::default();
+    let reporter = Reporter::new(Voice::Lines, Level::Debug, Box::new(buffer.clone()));
+    let quiet = Running { progress: None, batches: None, ..running() };
+    for event in server_events(&running()).into_iter().chain([Event::Server(FetchEvent::StatusAnswered { running: &quiet })]) {
+        reporter.event(event);
+    }
+    // Without the times, which are the clock's.
+    let text: String = buffer.text().lines().map(|line| format!("{}\n", &line[21..])).collect();
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn nothing_is_paced_before_a_server_lists_files() {
+    let buffer = Buffer::default();
+    let reporter = Reporter::new(Voice::Lines, Level::Info, Box::new(buffer.clone()));
+    let progress: Arc<Progress> = Arc::default();
+    reporter.event(Event::Planned { run: RUN, files: 0, bytes: None, progress: &progress });
+    reporter.tell_pace();
+    assert_eq!(buffer.text().lines().count(), 1, "{}", buffer.text());
+    assert!(buffer.text().contains("waiting for the server's output files"));
+    progress.files.store(2, Relaxed);
+    reporter.event(Event::FilesListed { files: 2 });
+    reporter.tell_pace();
+    assert!(buffer.text().contains("0 of 2 files"), "{}", buffer.text());
+}
+
 #[test]
 fn the_pace_is_told_while_work_is_done_and_never_after() {
     let buffer = Buffer::default();
     let reporter = Reporter::new(Voice::Lines, Level::Info, Box::new(buffer.clone()));
     let answer = reporter.during(|| {
-        reporter.event(Event::Planned { run: RUN, files: 1, bytes: None, progress: &Arc::default() });
+        let progress: Arc<Progress> = Arc::default();
+        progress.files.store(1, Relaxed);
+        reporter.event(Event::Planned { run: RUN, files: 1, bytes: None, progress: &progress });
         reporter.tell_pace();
         42
     });

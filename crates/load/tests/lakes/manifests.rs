@@ -48,14 +48,16 @@ fn a_rejected_line_did_come() {
 
 #[test]
 fn outcomes_and_deletions_are_kept_and_are_no_rows() {
-    let deleted = r#"{"resourceType":"Bundle","type":"transaction","entry":[]}"#;
+    let deleted = r#"{"resourceType":"Bundle","type":"transaction","entry":[
+        {"request":{"method":"DELETE","url":"Patient/7"}},{"request":{"method":"DELETE","url":"Claim/8"}}]}"#
+        .replace('\n', " ");
     let manifest =
-        br#"{"output":[{"type":"Patient","url":"sub/p.ndjson"}],"deleted":[{"type":"Bundle","url":"d.ndjson"}],
+        br#"{"transactionTime":"2026-01-01T00:00:00Z","output":[{"type":"Patient","url":"sub/p.ndjson"}],"deleted":[{"type":"Bundle","url":"d.ndjson"}],
         "error":[{"type":"OperationOutcome","url":"e.ndjson","count":2}]}"#;
     let scene = Scene::new(&[
         ("m.json", manifest),
         ("sub/p.ndjson", &ndjson([patient(1)])),
-        ("d.ndjson", &ndjson([deleted.to_owned()])),
+        ("d.ndjson", &ndjson([deleted.clone()])),
         ("e.ndjson", &ndjson([OUTCOME.to_owned(), String::new(), "no JSON at all".to_owned()])),
     ]);
     let summary = scene.load_some(&["m.json"]);
@@ -76,6 +78,10 @@ fn outcomes_and_deletions_are_kept_and_are_no_rows() {
         &lakehaul_load::Silent,
     );
     assert_eq!(report.unwrap().examples, []);
+    let table = scene.records()[0].deleted_resources.clone().unwrap();
+    assert_eq!((table.rows, table.files.len()), (2, 1));
+    assert!(scene.path("lake").join(&table.files[0].path).is_file());
+    assert_eq!(lakehaul_load::verify(&scene.lake(), &lakehaul_load::Silent).unwrap().findings, []);
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use lakehaul_load::{
-    Clock, Event, Input, LoadError, LoadOptions, LoadRequest, LoadSummary, Observer, RunRecord, Warning, load,
+    BoxFuture, Clock, Event, Input, LoadError, LoadOptions, LoadRequest, LoadSummary, Observer, RunRecord, Warning,
+    load,
 };
 use serde_json::Value;
 
@@ -18,6 +20,10 @@ pub(crate) struct Noon;
 impl Clock for Noon {
     fn now(&self) -> Timestamp {
         "2026-01-31T12:00:00Z".parse().unwrap()
+    }
+
+    fn sleep(&self, _: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
     }
 }
 

@@ -1,0 +1,95 @@
+//! The last step of a check: the lake, without making one. Whether it can be written, is held, and fits the options.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lakehaul_load::{LoadError, LoadOptions};
+
+use super::{Finding, Grade};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::report::figures;
+
+const ABOUT: &str = "lake";
+/// What a run locks while it writes; relative to the lake.
+const LOCK: &str = "_lake/lock";
+
+/// `lake`: its name, or why it has none. `options`: how it would be loaded.
+pub(super) fn findings(lake: Option<Result<String, Failure>>, options: Option<&LoadOptions>) -> Vec<Finding> {
+    let lake = match lake {
+        None => return vec![Finding::warning(ABOUT, "it is not named, so it was not looked at", "add --to LAKE")],
+        Some(Err(failure)) => return vec![Finding::failure(ABOUT, &failure)],
+        Some(Ok(lake)) => lake,
+    };
+    let path = Path::new(&lake);
+    if path.exists() && !path.is_dir() {
+        let grade = Grade::Problem(Exit::Usage);
+        let mend = Some("a lake is a folder: choose another path".to_owned());
+        return vec![Finding { about: ABOUT, grade, what: format!("{lake} is a file"), mend }];
+    }
+    let there = path.join("_lake").is_dir();
+    // The nearest folder that is there.
+    let existing = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
+    let existing = existing.ancestors().find(|folder| folder.is_dir()).unwrap_or(path);
+    if let Err(error) = try_to_write(existing) {
+        let failure = LoadError::Destination { action: "write to", path: existing.display().to_string(), source: error };
+        return vec![Finding::failure(ABOUT, &Failure::to(format!("write to {lake}"))(failure))];
+    }
+    if !there {
+        let what = format!("{lake} does not exist yet; it will be made, and {} can be written", existing.display());
+        return vec![Finding::ok(ABOUT, what)];
+    }
+    if is_held(path) {
+        return vec![Finding::failure(ABOUT, &Failure::to("write to it")(LoadError::LakeHeld { lake }))];
+    }
+    match look(&lake, options) {
+        Ok(findings) => findings,
+        Err(error) => vec![Finding::failure(ABOUT, &Failure::to(format!("read {lake}"))(error))],
+    }
+}
+
+/// Leaves nothing behind.
+fn try_to_write(folder: &Path) -> io::Result<()> {
+    tempfile::tempfile_in(folder).map(|_| ())
+}
+
+/// The lock is let go at once.
+fn is_held(lake: &Path) -> bool {
+    File::open(lake.join(LOCK)).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+fn look(lake: &str, options: Option<&LoadOptions>) -> Result<Vec<Finding>, LoadError> {
+    let runs = lakehaul_load::runs(lake)?;
+    let has = lakehaul_load::settings(lake)?;
+    let kept = if has.keep_json { ", with a __json column" } else { "" };
+    let mut findings = vec![Finding::ok(
+        ABOUT,
+        format!(
+            "{lake} can be written; {}, layout {}, annotations {}{kept}",
+            figures::counted(runs.len() as u64, "finished run", "finished runs"),
+            has.layout.name(),
+            has.annotations
+        ),
+    )];
+    for (run, source) in lakehaul_load::unfinished(lake)? {
+        let what = format!("run {run} of {source} has not finished");
+        findings.push(Finding::warning(ABOUT, what, "the command that began it takes it up; `lakehaul cancel` gives it up"));
+    }
+    let fixed = |what: &'static str, has: String, asked: String| {
+        Finding::failure(ABOUT, &Failure::to("load into it")(LoadError::SettingFixed { what, has, asked }))
+    };
+    // Until something is published nothing is fixed.
+    if let (Some(options), false) = (options, runs.is_empty()) {
+        if let Some(asked) = options.annotations.filter(|asked| *asked != has.annotations) {
+            findings.push(fixed("the annotations ", has.annotations.to_string(), asked.to_string()));
+        }
+        if let Some(asked) = options.layout.filter(|asked| *asked != has.layout) {
+            findings.push(fixed("the layout ", has.layout.name().to_owned(), asked.name().to_owned()));
+        }
+        if options.keep_json == Some(true) && !has.keep_json {
+            findings.push(fixed("", "no __json column".to_owned(), "one".to_owned()));
+        }
+    }
+    Ok(findings)
+}

@@ -1,0 +1,81 @@
+//! Durations as people type them: `30s`, `5min`, `2h 30min`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+/// A length of time, longer than nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// How long.
+    pub duration: Duration,
+}
+
+/// A number and a unit, several of them, or ISO 8601 (`PT5M`). Months and years have no fixed length and are refused.
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Span, String> {
+        let text = text.trim();
+        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(format!("a duration has a unit: {text}s, {text}min or {text}h"));
+        }
+        let signed: SignedDuration =
+            text.parse().map_err(|_| "a duration is a number and a unit, like 30s, 5min or 2h".to_owned())?;
+        let duration = Duration::try_from(signed).map_err(|_| "a duration is not negative".to_owned())?;
+        if duration.is_zero() {
+            return Err("a duration of nothing leaves no time for anything".to_owned());
+        }
+        Ok(Span { duration })
+    }
+}
+
+/// As it may be typed.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match SignedDuration::try_from(self.duration) {
+            Ok(signed) => write!(f, "{signed:#}"),
+            Err(_) => write!(f, "{}s", self.duration.as_secs()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, millis: u64, shown: &str) {
+        let span: Span = text.parse().expect(text);
+        assert_eq!(span.duration, Duration::from_millis(millis), "{text}");
+        assert_eq!(span.to_string(), shown);
+        assert_eq!(shown.parse(), Ok(span), "{shown}");
+    }
+
+    #[test]
+    fn durations() {
+        check("30s", 30_000, "30s");
+        check("5min", 300_000, "5m");
+        check("5 minutes", 300_000, "5m");
+        check("2h 30m", 9_000_000, "2h 30m");
+        check("250ms", 250, "250ms");
+        check("PT5M", 300_000, "5m");
+    }
+
+    #[test]
+    fn what_is_no_duration_is_told_why() {
+        for (text, part) in [
+            ("30", "30s, 30min or 30h"),
+            ("", "a number and a unit"),
+            ("soon", "a number and a unit"),
+            ("1 month", "a number and a unit"),
+            ("-5s", "not negative"),
+            ("0s", "nothing"),
+        ] {
+            let error = text.parse::<Span>().expect_err(text);
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `lakehaul export` and `lakehaul cancel` as meant.
+
+use lakehaul_fetch::{ClientOptions, ExportParameters};
+use lakehaul_load::{AfterExport, Earlier, ExportRequest, LoadOptions, Since};
+
+use super::{Given, allowed, ask, destination, lake, loading, server};
+use crate::args::{CancelArgs, ExportArgs};
+use crate::exit::Allowed;
+use crate::failure::Failure;
+use crate::secret::Stdin;
+
+/// An export, and what counts as its success.
+pub struct ExportJob {
+    /// What is asked of the library.
+    pub request: ExportRequest,
+    /// Which problems do not count.
+    pub allowed: Allowed,
+}
+
+/// An export that is to be stopped.
+pub struct CancelJob {
+    /// The lake with the unfinished run.
+    pub lake: String,
+    /// The server that has it.
+    pub client: ClientOptions,
+}
+
+/// `lakehaul export`, `lakehaul check`
+pub fn export(args: &ExportArgs, given: &Given) -> Result<ExportJob, Failure> {
+    let mut stdin = Stdin::default();
+    let lake = destination(args.loading.to.as_deref())?;
+    let options = loading(&args.loading)?;
+    let client = server::client(&args.server, given, &mut stdin)?;
+    let (parameters, since) = ask::parameters(&args.ask, &given.provenance, &mut stdin)?;
+    let request = ExportRequest {
+        client,
+        parameters,
+        since,
+        lake,
+        options,
+        earlier: if args.fresh { Earlier::Forget } else { Earlier::TakeUp },
+        afterwards: if args.keep_export { AfterExport::Keep } else { AfterExport::Delete },
+        max_duration: args.server.patience.max_duration.map(|span| span.duration),
+    };
+    Ok(ExportJob { request, allowed: allowed(&args.loading) })
+}
+
+/// `lakehaul cancel`
+pub fn cancel(args: &CancelArgs, given: &Given) -> Result<CancelJob, Failure> {
+    let lake = destination(args.to.as_deref())?;
+    Ok(CancelJob { lake, client: server::client(&args.server, given, &mut Stdin::default())? })
+}
+
+/// What `lakehaul check` looks at, each part on its own: what is wrong with one does not hide what is wrong with another.
+pub struct CheckJob {
+    /// The server, and who asks.
+    pub client: Result<ClientOptions, Failure>,
+    /// What is asked for.
+    pub parameters: Result<(ExportParameters, Since), Failure>,
+    /// The lake; none: it is not named.
+    pub lake: Option<Result<String, Failure>>,
+    /// How lines become a lake.
+    pub options: Result<LoadOptions, Failure>,
+}
+
+/// `lakehaul check`
+pub fn check(args: &ExportArgs, given: &Given) -> CheckJob {
+    let mut stdin = Stdin::default();
+    CheckJob {
+        client: server::client(&args.server, given, &mut stdin),
+        parameters: ask::parameters(&args.ask, &given.provenance, &mut stdin),
+        lake: args.loading.to.as_deref().map(lake),
+        options: loading(&args.loading),
+    }
+}

@@ -1,0 +1,320 @@
+//! One export from request to summary: what a server exports goes from its sockets into the lake, under the lake's lock.
+//!
+//! In goes an [`ExportRequest`]; out comes the same summary as of a load. What the server is running is written down
+//! before it is asked for its status, so that the same request after a death takes up the export instead of starting
+//! another. Nothing but lines that are no rows, and the journal, is on disk before it is in a part.
+
+mod facts;
+mod feed;
+mod names;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lakehaul_fetch::{
+    Cancelled, Client, ClientOptions, ExportParameters, FetchEvent, FetchObserver, KickOff, Level, PollingLocation,
+};
+use tokio::runtime::Runtime;
+
+pub(crate) use facts::ExportFacts;
+
+use crate::budget::Budget;
+use crate::commit::{commit, summary_again};
+use crate::journal::{self, ExportFile, ExportState};
+use crate::lake::Lake;
+use crate::plan::{Draft, Earlier, Plan, Planned, listed, open, reserve};
+use crate::work::Worked;
+use crate::{Clock, Event, ExportRecord, LoadError, LoadOptions, LoadSummary, Observer, RunRecord, RunStatus, Warning};
+use feed::{Feed, Source};
+
+/// How often the work starts over because a file changed while it came. More often it is no accident.
+const STARTS_OVER_MAX: u32 = 2;
+
+/// One export: `lakehaul export`.
+pub struct ExportRequest {
+    /// The server, and who asks.
+    pub client: ClientOptions,
+    /// What is asked for; its `since` is not looked at.
+    pub parameters: ExportParameters,
+    /// From when on.
+    pub since: Since,
+    /// The lake's folder.
+    pub lake: String,
+    /// How the load goes.
+    pub options: LoadOptions,
+    /// What becomes of an unfinished run of the same request.
+    pub earlier: Earlier,
+    /// What becomes of the export at the server once all of it is in the lake.
+    pub afterwards: AfterExport,
+    /// Longer than this it does not wait for the server.
+    pub max_duration: Option<Duration>,
+}
+
+/// From when on resources are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Since {
+    /// All there are.
+    #[default]
+    Ever,
+    /// Changed since then (FHIR instant).
+    Time(String),
+    /// Changed since the transaction time of the lake's last complete run of the same export; all, if there is none.
+    Last,
+}
+
+/// What becomes of the export at the server once all of it is in the lake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AfterExport {
+    /// The server is told that it may go, if the run is without any problem.
+    #[default]
+    Delete,
+    /// It stays.
+    Keep,
+}
+
+/// Fetches an export and loads it. A request that has been carried out before does nothing and says so.
+pub fn export(
+    request: &ExportRequest,
+    clock: &Arc<dyn Clock>,
+    observer: &Arc<dyn Observer>,
+) -> Result<LoadSummary, LoadError> {
+    let mut client_options = request.client.clone();
+    let budget = Budget::divide(&request.options, client_options.concurrency.max(1))?;
+    client_options.concurrency = budget.network.files;
+    let relay = Arc::new(Relay { observer: Arc::clone(observer) });
+    // Before the lake is touched: a slip in the command makes no lake.
+    let client = Client::new(client_options, Arc::clone(clock), relay)?;
+    client.kick_off_url(&request.parameters)?;
+
+    let (plan, parameters, record) = match plan(request, budget, clock, observer)? {
+        (Planned::Complete(record), ..) => return Ok(summary_again(*record)),
+        (Planned::Work(plan), parameters, record) => (*plan, parameters, record),
+    };
+    let runtime = start_network(budget.threads)?;
+    let source = take_up_or_kick_off(&client, &plan, &parameters, &runtime, observer)?;
+    let location = match &source {
+        Source::Polling(location) => Some(location.clone()),
+        Source::Manifest(_) => None,
+    };
+    let worked = haul(client.clone(), source, plan, record, request.max_duration, &runtime, clock, observer)?;
+    let summary = commit(worked, &**clock, &**observer)?;
+
+    if let Some(location) = location
+        && summary.problems.is_empty()
+        && request.afterwards == AfterExport::Delete
+    {
+        // All is published; a server that will not hear of it does no harm.
+        match runtime.block_on(client.cancel(&location)) {
+            Ok(cancelled) => observer.event(Event::ExportDeleted { cancelled: &cancelled }),
+            Err(error) => {
+                let text = format!("the export stays at the server, which could not be told to delete it: {error}");
+                observer.event(Event::Warning(Warning::Server(text)));
+            }
+        }
+    }
+    runtime.shutdown_background();
+    Ok(summary)
+}
+
+/// Stops the export of an unfinished run at the server, and forgets the run.
+pub fn cancel(lake: &str, run: &str, client: &Client, options: &LoadOptions) -> Result<Option<Cancelled>, LoadError> {
+    let lake = Lake::open_to_write(lake, options)?;
+    let there = journal::unfinished(&lake)?.into_iter().find_map(|unfinished| match unfinished {
+        journal::Unfinished::Working(name, _) if name == run => Some(name),
+        _ => None,
+    });
+    let Some(run) = there else {
+        return Err(LoadError::Usage(format!("the lake has no unfinished run {run}")));
+    };
+    let cancelled = match ExportFile::of(&lake, &run)? {
+        Some(ExportState::Accepted { polling_location }) => {
+            let location = PollingLocation::from_stored(&polling_location)?;
+            Some(start_network(1)?.block_on(client.cancel(&location))?)
+        }
+        Some(ExportState::KickOffSent) | None => None,
+    };
+    journal::discard(&*lake.store, &run)?;
+    Ok(cancelled)
+}
+
+/// What a lake's unfinished runs are: names, and what they were to load.
+pub fn unfinished(lake: &str) -> Result<Vec<(String, String)>, LoadError> {
+    let lake = Lake::open_to_read(lake)?;
+    let named = |unfinished| match unfinished {
+        journal::Unfinished::Working(run, plan) => Some((run, plan?.source)),
+        journal::Unfinished::Committing(_) => None,
+    };
+    Ok(journal::unfinished(&lake)?.into_iter().filter_map(named).collect())
+}
+
+/// The run, the parameters as they are sent, and the beginning of the ledger's account of the export.
+fn plan(
+    request: &ExportRequest,
+    budget: Budget,
+    clock: &Arc<dyn Clock>,
+    observer: &Arc<dyn Observer>,
+) -> Result<(Planned, ExportParameters, ExportRecord), LoadError> {
+    let begun = Instant::now();
+    let ClientOptions { kind, base_url, tenant, .. } = &request.client;
+    let mut parameters = ExportParameters { since: None, ..request.parameters.clone() };
+    let tenant = tenant.as_deref().unwrap_or_default();
+    let asked = listed(["lakehaul export 1", kind.name(), base_url.as_str(), tenant, &parameters.canonical()]);
+    let lineage = blake3::hash(&asked).to_hex()[..32].to_owned();
+
+    let opened = open(&request.lake, &request.options)?;
+    let mut warnings = Vec::new();
+    parameters.since = match &request.since {
+        Since::Ever => None,
+        Since::Time(time) => Some(time.clone()),
+        Since::Last => {
+            let last = last_transaction_time(&opened.lake.records()?, &lineage);
+            if last.is_none() {
+                warnings.push(Warning::NoEarlierRun);
+            }
+            last
+        }
+    };
+    let mut what = asked;
+    what.extend(listed([parameters.since.as_deref().unwrap_or_default()]));
+    let draft = Draft {
+        what,
+        repeatable: true,
+        source: described(request, &parameters),
+        transaction_time: None,
+        files: Vec::new(),
+        budget,
+        begun,
+        started: clock.now(),
+        warnings,
+    };
+    let record = ExportRecord {
+        kind: kind.name().to_owned(),
+        lineage,
+        since: parameters.since.clone(),
+        ..ExportRecord::default()
+    };
+    let planned = reserve(opened, draft, &request.options, request.earlier, &**observer)?;
+    Ok((planned, parameters, record))
+}
+
+/// The newest of the runs that brought all that was exported: what was rejected then would be rejected again.
+fn last_transaction_time(records: &[RunRecord], lineage: &str) -> Option<String> {
+    let whole = |record: &&RunRecord| {
+        matches!(record.status, RunStatus::Complete | RunStatus::Rejected)
+            && record.export.as_ref().is_some_and(|export| export.lineage == lineage)
+    };
+    records.iter().rev().filter(whole).find_map(|record| record.transaction_time.clone())
+}
+
+/// What the ledger calls the source. Filters and patients are not named: they may tell who is meant.
+fn described(request: &ExportRequest, parameters: &ExportParameters) -> String {
+    let ClientOptions { kind, base_url, tenant, .. } = &request.client;
+    let host = base_url.host_str().unwrap_or_default();
+    let mut text = format!("{} {host}", kind.name());
+    if let Some(tenant) = tenant {
+        text = format!("{text}/{tenant}");
+    }
+    match &parameters.level {
+        Level::System => {}
+        Level::Patient => text.push_str(" Patient"),
+        Level::Group(id) => text = format!("{text} Group/{id}"),
+    }
+    if !parameters.types.is_empty() {
+        text = format!("{text} _type={}", parameters.types.join(","));
+    }
+    if let Some(since) = &parameters.since {
+        text = format!("{text} _since={since}");
+    }
+    text
+}
+
+/// Sockets need little: decryption is what costs.
+fn start_network(workers: usize) -> Result<Runtime, LoadError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads((workers / 4).clamp(1, 4))
+        .thread_name("network")
+        .enable_all()
+        .build()
+        .map_err(|error| LoadError::Usage(format!("the threads for the network cannot be started: {error}")))
+}
+
+/// The export that an earlier attempt left running, or a new one.
+fn take_up_or_kick_off(
+    client: &Client,
+    plan: &Plan,
+    parameters: &ExportParameters,
+    runtime: &Runtime,
+    observer: &Arc<dyn Observer>,
+) -> Result<Source, LoadError> {
+    let store = &*plan.lake.store;
+    match ExportFile::of(&plan.lake, &plan.run)? {
+        Some(ExportState::Accepted { polling_location }) => {
+            let location = PollingLocation::from_stored(&polling_location)?;
+            return Ok(Source::Polling(location));
+        }
+        Some(ExportState::KickOffSent) => observer.event(Event::Warning(Warning::KickOffUnknown)),
+        None => {}
+    }
+    ExportFile::put(store, &plan.run, ExportState::KickOffSent)?;
+    match runtime.block_on(client.kick_off(parameters)) {
+        Ok(KickOff::Accepted(location)) => {
+            ExportFile::put(store, &plan.run, ExportState::Accepted { polling_location: location.to_stored() })?;
+            Ok(Source::Polling(location))
+        }
+        Ok(KickOff::Done(manifest)) => {
+            // There is no export to be taken up: the same question gives the same answer.
+            ExportFile::remove(store, &plan.run)?;
+            Ok(Source::Manifest(Box::new(manifest)))
+        }
+        Err(error) => {
+            // Answered with a refusal, or told as unclear by the client.
+            ExportFile::remove(store, &plan.run)?;
+            Err(error.into())
+        }
+    }
+}
+
+/// Work of an export, until all of it is staged.
+#[expect(clippy::too_many_arguments, reason = "one call; a struct would only repeat the names")]
+fn haul(
+    client: Client,
+    source: Source,
+    plan: Plan,
+    record: ExportRecord,
+    max_duration: Option<Duration>,
+    runtime: &Runtime,
+    clock: &Arc<dyn Clock>,
+    observer: &Arc<dyn Observer>,
+) -> Result<Worked, LoadError> {
+    let mut starts_over = 0;
+    loop {
+        let feed =
+            Feed::new(client.clone(), source.clone(), plan.budget.network, Arc::clone(clock), Arc::clone(observer));
+        match feed.haul(&plan, max_duration, runtime) {
+            Err(error) if error.starts_over() && starts_over < STARTS_OVER_MAX => {
+                starts_over += 1;
+                journal::discard_work(&plan.lake, &plan.run)?;
+                observer.event(Event::Warning(Warning::FileChanged { why: error.to_string() }));
+            }
+            Err(error) => return Err(error),
+            Ok((mut work, manifest)) => {
+                work.export = Some(ExportFacts::new(record, &manifest));
+                return Ok(Worked { plan, work });
+            }
+        }
+    }
+}
+
+/// Hands what the client tells to the run's observer.
+struct Relay {
+    observer: Arc<dyn Observer>,
+}
+
+impl FetchObserver for Relay {
+    fn fetch_event(&self, event: FetchEvent<'_>) {
+        match event {
+            FetchEvent::Warning(text) => self.observer.event(Event::Warning(Warning::Server(text.to_owned()))),
+            event => self.observer.event(Event::Server(event)),
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! From a running export to the schedule: asks for its status, and streams every output file that it lists, those that
+//! are listed before the export is done too.
+//!
+//! In goes a [`Source`], out come files on a [`Schedule`] whose bytes arrive through pipes. What ends the run for good
+//! stops the workers; what concerns one file only ends that file.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use lakehaul_fetch::{
+    Client, ErrorKind as FetchErrorKind, FetchError, LengthProof, Manifest, OutputFile as ManifestFile,
+    PollingLocation, Role as ManifestRole, Status,
+};
+use tokio::runtime::Runtime;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+
+use super::names::{FileKey, Names, keys};
+use crate::budget::Network;
+use crate::inputs::{Place, PlannedFile, declared_by_name};
+use crate::manifest::Role;
+use crate::pipe::{Pipe, PipeEnd};
+use crate::plan::Plan;
+use crate::schedule::Schedule;
+use crate::work::{StagedWork, work_through};
+use crate::{Clock, Event, LoadError, Observer, Progress, Warning};
+
+/// How often in a row a file's link is renewed without a byte coming of it.
+const RENEWALS_MAX: u32 = 3;
+
+/// Where an export's output files are told.
+#[derive(Clone)]
+pub(super) enum Source {
+    /// The server is asked until it has them.
+    Polling(PollingLocation),
+    /// The server answered the kick-off with the manifest itself.
+    Manifest(Box<Manifest>),
+}
+
+/// One attempt at an export.
+pub(super) struct Feed {
+    shared: Arc<Shared>,
+}
+
+/// What the tasks of an attempt share.
+struct Shared {
+    client: Client,
+    source: Source,
+    network: Network,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    schedule: Schedule,
+    progress: Arc<Progress>,
+    stopped: AtomicBool,
+    /// The newest manifest that was asked for because links had expired. Held while it is asked for.
+    renewed: Mutex<Renewed>,
+}
+
+#[derive(Default)]
+struct Renewed {
+    /// How often links were renewed.
+    generation: u64,
+    files: HashMap<FileKey, ManifestFile>,
+}
+
+/// A file that the server lists.
+struct Listed {
+    at: usize,
+    name: String,
+    key: FileKey,
+    file: ManifestFile,
+    organized: bool,
+    transaction_time: Option<String>,
+}
+
+/// The files so far.
+#[derive(Default)]
+struct List {
+    names: Names,
+    known: HashSet<FileKey>,
+}
+
+impl Feed {
+    pub(super) fn new(
+        client: Client,
+        source: Source,
+        network: Network,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+    ) -> Feed {
+        let shared = Shared {
+            client,
+            source,
+            network,
+            clock,
+            observer,
+            schedule: Schedule::default(),
+            progress: Arc::default(),
+            stopped: AtomicBool::new(false),
+            renewed: Mutex::default(),
+        };
+        Feed { shared: Arc::new(shared) }
+    }
+
+    /// Brings the export through the workers; the work it comes to, and the manifest.
+    pub(super) fn haul(
+        self,
+        plan: &Plan,
+        max_duration: Option<Duration>,
+        runtime: &Runtime,
+    ) -> Result<(StagedWork, Manifest), LoadError> {
+        let shared = self.shared;
+        shared.observer.event(Event::Planned { run: &plan.run, files: 0, bytes: None, progress: &shared.progress });
+        let feeding = runtime.spawn({
+            let shared = Arc::clone(&shared);
+            async move {
+                let fed = shared.feed_in_time(max_duration).await;
+                if fed.is_err() {
+                    shared.stopped.store(true, Relaxed);
+                }
+                shared.schedule.close();
+                fed
+            }
+        });
+        let work = work_through(plan, &shared.schedule, &shared.progress, &shared.stopped, &*shared.observer);
+        if work.is_err() {
+            // The workers' reason is the run's; whoever waits for room in a pipe waits for nobody.
+            feeding.abort();
+        }
+        match (runtime.block_on(feeding), work) {
+            (Ok(Err(error)), _) | (Ok(Ok(_)), Err(error)) | (Err(_), Err(error)) => Err(error),
+            (Ok(Ok(manifest)), Ok(work)) => Ok((work, manifest)),
+            (Err(panicked), Ok(_)) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+}
+
+impl Shared {
+    async fn feed_in_time(self: &Arc<Self>, max_duration: Option<Duration>) -> Result<Manifest, LoadError> {
+        let Some(max) = max_duration else { return self.feed().await };
+        tokio::select! {
+            fed = self.feed() => fed,
+            () = self.clock.sleep(max) => Err(LoadError::TookTooLong(max)),
+        }
+    }
+
+    /// Lists and downloads until the export is done and every file has ended. Dropping it stops the downloads.
+    async fn feed(self: &Arc<Self>) -> Result<Manifest, LoadError> {
+        let mut downloads = JoinSet::new();
+        let mut list = List::default();
+        let manifest = match &self.source {
+            Source::Manifest(manifest) => Manifest::clone(manifest),
+            Source::Polling(location) => self.wait(location, &mut list, &mut downloads).await?,
+        };
+        self.begin(&manifest, &mut list, &mut downloads);
+        self.all_early_files_are_in(&manifest, &list)?;
+        for text in &manifest.warnings {
+            self.observer.event(Event::Warning(Warning::Server(text.clone())));
+        }
+        while let Some(ended) = downloads.join_next().await {
+            joined(ended)?;
+        }
+        Ok(manifest)
+    }
+
+    /// Asks for the status until the export is done; files that are listed before are begun.
+    async fn wait(
+        self: &Arc<Self>,
+        location: &PollingLocation,
+        list: &mut List,
+        downloads: &mut JoinSet<Result<(), FetchError>>,
+    ) -> Result<Manifest, LoadError> {
+        let mut poller = self.client.poll(location.clone());
+        loop {
+            let answer = {
+                // One request goes on while downloads end beside it.
+                let mut status = pin!(poller.next());
+                loop {
+                    tokio::select! {
+                        answer = &mut status => break answer?,
+                        Some(ended) = downloads.join_next() => joined(ended)?,
+                    }
+                }
+            };
+            match answer {
+                Status::Complete(manifest) => return Ok(manifest),
+                Status::Running(running) => {
+                    if let Some(manifest) = &running.so_far {
+                        self.begin(manifest, list, downloads);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts the download of what a manifest lists and is not known yet, the largest first.
+    fn begin(self: &Arc<Self>, manifest: &Manifest, list: &mut List, downloads: &mut JoinSet<Result<(), FetchError>>) {
+        let mut new = Vec::new();
+        for (file, key) in manifest.files.iter().zip(keys(manifest)) {
+            if !list.known.insert(key.clone()) {
+                continue;
+            }
+            new.push(Listed {
+                at: list.known.len() - 1,
+                name: list.names.name(file),
+                key,
+                file: file.clone(),
+                organized: manifest.organized && file.role == ManifestRole::Output,
+                transaction_time: manifest.transaction_time.clone(),
+            });
+        }
+        if new.is_empty() {
+            return;
+        }
+        self.progress.files.store(list.known.len() as u64, Relaxed);
+        self.observer.event(Event::FilesListed { files: list.known.len() });
+        new.sort_by_key(|listed| std::cmp::Reverse((listed.file.file_size, listed.file.count)));
+        for listed in new {
+            let shared = Arc::clone(self);
+            downloads.spawn(async move { shared.download(listed).await });
+        }
+    }
+
+    /// A file that was begun early and is not in the manifest is no part of the export: what came of it has to go.
+    fn all_early_files_are_in(&self, manifest: &Manifest, list: &List) -> Result<(), LoadError> {
+        let listed: HashSet<FileKey> = keys(manifest).into_iter().collect();
+        if list.known.iter().all(|key| listed.contains(key)) {
+            return Ok(());
+        }
+        Err(LoadError::ExportChanged)
+    }
+
+    /// Streams one file. Its bytes are on the schedule from the first one on, or from its end if it has none.
+    async fn download(&self, listed: Listed) -> Result<(), FetchError> {
+        let mut stream = self.client.file(&listed.file);
+        let mut pipe = None;
+        let (mut generation, mut renewals) = (0, 0);
+        loop {
+            let end = match stream.next().await {
+                Ok(Some(bytes)) => {
+                    renewals = 0;
+                    self.pipe(&mut pipe, &listed).push(bytes).await;
+                    continue;
+                }
+                Ok(None) if stream.proof() == LengthProof::Unverified => PipeEnd::UnverifiedLength,
+                Ok(None) => PipeEnd::Whole,
+                Err(error) if error.kind() == FetchErrorKind::FileExpired => {
+                    renewals += 1;
+                    let renewed =
+                        if renewals > RENEWALS_MAX { None } else { self.renew(&listed.key, &mut generation).await? };
+                    match renewed {
+                        Some(file) => {
+                            stream.move_to(&file);
+                            continue;
+                        }
+                        None => PipeEnd::Lost(error.to_string()),
+                    }
+                }
+                Err(error) => return Err(error),
+            };
+            self.pipe(&mut pipe, &listed).end(end);
+            return Ok(());
+        }
+    }
+
+    /// The file's pipe; with it the file comes onto the schedule.
+    fn pipe<'p>(&self, pipe: &'p mut Option<Arc<Pipe>>, listed: &Listed) -> &'p Arc<Pipe> {
+        pipe.get_or_insert_with(|| {
+            let pipe = Arc::new(Pipe::new(self.network.pipe_bytes, Arc::clone(self.schedule.bell())));
+            self.schedule.add(listed.at, planned(listed, Arc::clone(&pipe)));
+            pipe
+        })
+    }
+
+    /// The file under a newer link than that of `generation`, from a manifest that is asked for once for all files. None:
+    /// the server has none.
+    async fn renew(&self, key: &FileKey, generation: &mut u64) -> Result<Option<ManifestFile>, FetchError> {
+        let Source::Polling(location) = &self.source else { return Ok(None) };
+        let mut renewed = self.renewed.lock().await;
+        if renewed.generation == *generation {
+            // A new poller's first request goes out at once.
+            let manifest = match self.client.poll(location.clone()).next().await? {
+                Status::Complete(manifest) => Some(manifest),
+                Status::Running(running) => running.so_far,
+            };
+            renewed.generation += 1;
+            renewed.files =
+                manifest.map(|manifest| keys(&manifest).into_iter().zip(manifest.files).collect()).unwrap_or_default();
+        }
+        *generation = renewed.generation;
+        Ok(renewed.files.get(key).cloned())
+    }
+}
+
+/// A download's end; one that panicked takes the run along.
+fn joined(ended: Result<Result<(), FetchError>, tokio::task::JoinError>) -> Result<(), FetchError> {
+    match ended {
+        Ok(ended) => ended,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn planned(listed: &Listed, pipe: Arc<Pipe>) -> PlannedFile {
+    let role = match listed.file.role {
+        ManifestRole::Outcome => Role::Outcomes,
+        ManifestRole::Deleted => Role::Deletions,
+        _ => Role::Data,
+    };
+    let by_name = || declared_by_name(&listed.name).filter(|_| role == Role::Data).map(str::to_owned);
+    PlannedFile {
+        name: listed.name.clone(),
+        url: Some(listed.file.url.to_string()),
+        role,
+        declared_type: listed.file.declared_type.clone().or_else(by_name),
+        declared_count: listed.file.count,
+        transaction_time: listed.transaction_time.clone(),
+        organized: listed.organized,
+        place: Place::Remote(pipe),
+        identity: None,
+    }
+}

@@ -1,0 +1,115 @@
+//! Names for a server's output files: what the ledger, the quarantine and `__output_file` call them, and how the same
+//! file is told in another answer of the server.
+//!
+//! A URL may be signed anew in each manifest, so a file is known by its URL without the query, unless two files of one
+//! manifest differ by the query alone.
+
+use std::collections::{HashMap, HashSet};
+
+use lakehaul_fetch::{Manifest, OutputFile};
+
+/// What a file is known by from one manifest to the next. Never shown: it may be a secret.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct FileKey(String);
+
+/// The keys of a manifest's files, in their order.
+pub(super) fn keys(manifest: &Manifest) -> Vec<FileKey> {
+    let mut having: HashMap<String, usize> = HashMap::new();
+    for file in &manifest.files {
+        *having.entry(without_query(file)).or_default() += 1;
+    }
+    let key = |file: &OutputFile| {
+        let short = without_query(file);
+        FileKey(if having[&short] > 1 { file.url.expose().to_string() } else { short })
+    };
+    manifest.files.iter().map(key).collect()
+}
+
+fn without_query(file: &OutputFile) -> String {
+    let mut url = file.url.expose().clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    url.to_string()
+}
+
+/// Gives out names, each once.
+#[derive(Default)]
+pub(super) struct Names {
+    given: HashSet<String>,
+}
+
+impl Names {
+    /// The URL's last segment if it is fit for it, else the declared type; numbered where that is taken.
+    pub(super) fn name(&mut self, file: &OutputFile) -> String {
+        let plain = file.url.name().map(str::to_owned);
+        let name = plain
+            .unwrap_or_else(|| file.declared_type.clone().filter(|name| is_word(name)).unwrap_or("file".to_owned()));
+        let mut unique = name.clone();
+        let mut n = 1;
+        while !self.given.insert(unique.clone()) {
+            n += 1;
+            unique = format!("{name}-{n}");
+        }
+        unique
+    }
+}
+
+/// A type may be anything that a server sends.
+fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use lakehaul_fetch::{Role, SecretUrl};
+
+    use super::*;
+
+    fn file(url: &str, declared_type: Option<&str>) -> OutputFile {
+        OutputFile {
+            role: Role::Output,
+            declared_type: declared_type.map(str::to_owned),
+            url: SecretUrl::new(url.parse().unwrap()),
+            count: None,
+            file_size: None,
+            requires_access_token: false,
+        }
+    }
+
+    fn manifest(urls: &[&str]) -> Manifest {
+        let files = urls.iter().map(|url| file(url, None)).collect();
+        Manifest {
+            transaction_time: None,
+            requires_access_token: false,
+            organized: false,
+            resource_count: None,
+            batches: None,
+            files,
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn names_are_plain_and_unique() {
+        let mut names = Names::default();
+        for (url, declared_type, expected) in [
+            ("https://h/x/Patient.1.ndjson?sig=s", Some("Patient"), "Patient.1.ndjson"),
+            ("https://h/y/Patient.1.ndjson", Some("Patient"), "Patient.1.ndjson-2"),
+            ("https://h/y/a%20b", Some("Claim"), "Claim"),
+            ("https://h/y/c%20d", Some("Claim"), "Claim-2"),
+            ("https://h/y/", Some("../etc"), "file"),
+            ("https://h/", None, "file-2"),
+        ] {
+            assert_eq!(names.name(&file(url, declared_type)), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_url_without_signature() {
+        let one = keys(&manifest(&["https://h/a?sig=1", "https://h/b?sig=1"]));
+        let other = keys(&manifest(&["https://h/b?sig=2", "https://h/a?sig=2"]));
+        assert!(one[0] == other[1] && one[1] == other[0] && one[0] != one[1]);
+        let by_query = keys(&manifest(&["https://h/get?id=1", "https://h/get?id=2"]));
+        assert!(by_query[0] != by_query[1]);
+    }
+}

@@ -1,0 +1,70 @@
+//! An undisturbed export.
+
+use lakehaul_fetch::Level;
+use lakehaul_load::{RunStatus, Since};
+use lakehaul_sim::{Compressed, Gzip, Listed, Personality};
+
+use crate::scene::{Scene, members};
+
+#[test]
+fn every_kind_of_server_is_hauled_whole() {
+    for personality in
+        [Personality::OneupProvider, Personality::OneupPayer, Personality::OneupPopulation, Personality::Smart]
+    {
+        let scene = Scene::new(personality, |scenario| scenario.members(&members()).running(2).retry_after(0));
+        let mut request = scene.request();
+        if personality == Personality::OneupPayer {
+            request.parameters.level = Level::Group("g1".to_owned());
+        }
+        let summary = scene.export(&request).unwrap();
+        assert_eq!(summary.problems, [], "{personality:?}");
+        assert_eq!(summary.status, RunStatus::Complete);
+        scene.is_whole(&summary);
+        assert_eq!(scene.sim.export_count(), 1);
+        // The same again asks for nothing.
+        let asked = scene.sim.log().len();
+        assert!(scene.export(&request).unwrap().already_complete);
+        assert_eq!(scene.sim.log().len(), asked);
+        assert_eq!(scene.records()[0].transaction_time, summary.transaction_time);
+    }
+}
+
+#[test]
+fn compressed_files_are_decompressed_by_the_workers() {
+    let scene = Scene::new(Personality::Smart, |scenario| {
+        let gzip = |n: usize| if n % 2 == 0 { Gzip::OneMember } else { Gzip::ManyMembers };
+        let mut n = 0;
+        scenario.members(&members()).each_file(move |file| {
+            n += 1;
+            file.compressed(Compressed::IfAccepted(gzip(n)))
+        })
+    });
+    let summary = scene.export(&scene.request()).unwrap();
+    scene.is_whole(&summary);
+    assert!(summary.totals.bytes < summary.totals.content_bytes / 2);
+}
+
+#[test]
+fn finished_batches_are_loaded_while_the_server_still_exports() {
+    let scene = Scene::new(Personality::OneupProvider, |scenario| {
+        scenario.members(&members()).running(4).retry_after(0).running_as(|running| running.listed = Listed::Finished)
+    });
+    let summary = scene.export(&scene.request()).unwrap();
+    scene.is_whole(&summary);
+    let listed = scene.notes.listed.lock().unwrap().clone();
+    assert!(listed.len() > 1, "files were listed before the end: {listed:?}");
+}
+
+#[test]
+fn since_last_begins_where_the_last_run_ended() {
+    let scene = Scene::new(Personality::Smart, |scenario| scenario.members(&members()));
+    let mut request = scene.request();
+    request.since = Since::Last;
+    scene.export(&request).unwrap();
+    assert_eq!(scene.notes.warnings.lock().unwrap().len(), 1);
+    let second = scene.export(&request).unwrap();
+    assert!(!second.already_complete);
+    let asked = scene.sim.log().into_iter().filter(|seen| seen.path.ends_with("$export")).next_back().unwrap();
+    assert!(asked.query.unwrap().contains("_since="), "the second asks for what is new");
+    assert_eq!(scene.records()[1].export.clone().unwrap().since, scene.records()[0].transaction_time);
+}
