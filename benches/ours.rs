@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lakehaul_load::{Input, LoadOptions, LoadRequest, Silent, SystemClock};
+use lakehaul_fetch::{ClientOptions, ExportParameters, Kind};
+use lakehaul_load::{
+    AfterExport, Clock, Earlier, ExportRequest, Input, LoadOptions, LoadRequest, Observer, RawFiles, Silent, Since, SystemClock,
+};
 use lakehaul_parse::{
     Chunk, Cursor, DirectCursor, Framed, Framer, Line, Member, MemberGuess, Reject, Scratch, Text, Token,
 };
@@ -146,5 +149,23 @@ pub fn load(source: &Path, lake: &Path) -> u64 {
         options: LoadOptions { threads: 2, ..LoadOptions::default() },
     };
     let summary = lakehaul_load::load(&request, &SystemClock, &Silent).expect("a load of sound files");
+    summary.tables.iter().map(|table| table.rows).sum()
+}
+
+/// A whole `lakehaul export` from an open SMART bulk server by two threads; how many rows.
+pub fn export(base_url: &str, lake: &Path) -> u64 {
+    let request = ExportRequest {
+        client: ClientOptions::new(Kind::Smart, base_url.parse().expect("the simulated payer's URL")),
+        parameters: ExportParameters::default(),
+        since: Since::Ever,
+        lake: lake.to_string_lossy().into_owned(),
+        options: LoadOptions { threads: 2, ..LoadOptions::default() },
+        earlier: Earlier::TakeUp,
+        afterwards: AfterExport::Keep,
+        raw: RawFiles::Streamed,
+        max_duration: None,
+    };
+    let (clock, observer): (Arc<dyn Clock>, Arc<dyn Observer>) = (Arc::new(SystemClock), Arc::new(Silent));
+    let summary = lakehaul_load::export(&request, &clock, &observer).expect("an export of sound files");
     summary.tables.iter().map(|table| table.rows).sum()
 }

@@ -13,6 +13,7 @@ use criterion::{
 };
 use lakehaul_benches::{ExportFile, export_files, ours, peers};
 use lakehaul_parse::{Chunk, Cursor, TapeCursor, TapeScratch};
+use lakehaul_sim::{Door, FileAccess, Personality, Scenario, ServedFile, Sim};
 
 struct Data {
     files: Vec<(ExportFile, Chunk)>,
@@ -152,6 +153,24 @@ fn load(criterion: &mut Criterion, data: &Data) {
     }
 }
 
+/// The way over loopback, the payer in this process: beside `load`, it says what the network path costs.
+fn export(criterion: &mut Criterion, data: &Data) {
+    let mut group = data.group(criterion, "export");
+    let served = |(number, (file, _)): (usize, &(ExportFile, Chunk))| {
+        let name = format!("{}.{number:03}.ndjson", file.resource_type);
+        ServedFile::new(&file.resource_type, file.text.clone()).named(&name)
+    };
+    let files: Vec<_> = data.files.iter().enumerate().map(served).collect();
+    let scenario = Scenario::new(Personality::Smart).door(Door::Open).file_access(FileAccess::Open).files(files);
+    let sim = Sim::start(scenario).expect("a payer on loopback");
+    group.bench_function("lakehaul, 2 threads", |b| {
+        b.iter_batched(temporary, |(_guard, out)| ours::export(&sim.base_url(), &out), BatchSize::PerIteration);
+    });
+    group.bench_function("lakehaul, 2 threads, load of the same files", |b| {
+        b.iter_batched(temporary, |(_guard, out)| ours::load(data.folder.path(), &out), BatchSize::PerIteration);
+    });
+}
+
 /// A folder that goes when its guard does, after the timing.
 fn temporary() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -166,6 +185,7 @@ fn stages(criterion: &mut Criterion) {
     columns(criterion, &data);
     write(criterion, &data);
     load(criterion, &data);
+    export(criterion, &data);
 }
 
 criterion_group!(benches, stages);

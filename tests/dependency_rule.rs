@@ -18,7 +18,10 @@ const MAY_KNOW: [(&str, &[&str]); 9] = [
     ("lakehaul-cli", &["lakehaul-load", "lakehaul-fetch", "lakehaul-schema", "lakehaul-sim"]),
     ("lakehaul", &["lakehaul-cli"]),
     // Each stage is measured by itself.
-    ("lakehaul-benches", &["lakehaul-parse", "lakehaul-schema", "lakehaul-write", "lakehaul-load"]),
+    (
+        "lakehaul-benches",
+        &["lakehaul-parse", "lakehaul-fetch", "lakehaul-schema", "lakehaul-write", "lakehaul-load", "lakehaul-sim"],
+    ),
 ];
 
 /// Crates that the library crates must never pull in, and why.

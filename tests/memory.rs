@@ -8,6 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use lakehaul_sim::{Compressed, Door, FileAccess, Gzip, Personality, Scenario, ServedFile, Sim};
 use wait4::Wait4;
 
 const MIB: u64 = 1 << 20;
@@ -125,4 +126,38 @@ fn a_line_beyond_max_line_is_rejected_without_holding_it() {
     assert_eq!(code, Some(7));
     assert_eq!(rows(folder.path()), 1);
     check(peak, 128 * MIB);
+}
+
+/// Exports what the payer has, as many files at once as it may; exit code and peak.
+fn export(lake: &Path, sim: &Sim, options: &[&str]) -> (Option<i32>, u64) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lakehaul"))
+        .args(["export", "--kind", "smart", "--no-auth", "--quiet", "--concurrency", "64", "--base-url"])
+        .arg(sim.base_url())
+        .arg("--to")
+        .arg(lake)
+        .args(options)
+        .env_clear()
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let ended = child.wait4().expect("the export ends");
+    (ended.status.code(), ended.rusage.maxrss)
+}
+
+#[test]
+fn sixty_four_files_at_once() {
+    // The seed is varied enough that no dictionary holds it, and repeated so that this process stays small.
+    let mut seed = Vec::new();
+    let lines = feed_many(&mut seed, 2 * MIB).expect("memory takes it");
+    let file = |n: usize| {
+        let file = ServedFile::repeated("Patient", seed.clone(), 4).undeclared().named(&format!("{n}.ndjson"));
+        if n % 4 == 0 { file.compressed(Compressed::IfAccepted(Gzip::ManyMembers)) } else { file }
+    };
+    let scenario = Scenario::new(Personality::Smart).door(Door::Open).file_access(FileAccess::Open);
+    let sim = Sim::start(scenario.files((0..64).map(file))).expect("a payer on loopback");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, peak) = export(folder.path(), &sim, &["--memory", "256MiB"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(rows(folder.path()), 64 * 4 * lines);
+    check(peak, 256 * MIB);
 }

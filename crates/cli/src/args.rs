@@ -19,7 +19,8 @@ pub use export::{AskArgs, CancelArgs, ClientArgs, ExportArgs, PatienceArgs, Secr
 pub use loading::{EngineArg, LayoutArg, LoadArgs, LoadingArgs, Mode, settle_allow_rejects};
 pub use play::{DemoArgs, FaultArg, SimArgs};
 
-const ABOUT: &str = "Hauls a payer's FHIR R4 bulk export into a Parquet lake: one pass, lossless, exactly once, with a ledger";
+const ABOUT: &str =
+    "Hauls a payer's FHIR R4 bulk export into a Parquet lake: one pass, lossless, exactly once, with a ledger";
 
 const LONG_ABOUT: &str = "\
 Hauls a payer's FHIR R4 bulk export into a Parquet lake, from its server or from NDJSON files.

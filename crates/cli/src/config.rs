@@ -67,7 +67,9 @@ impl Config {
         if let Some(name) = profile.filter(|name| !self.profiles.contains_key(*name)) {
             let there: Vec<&str> = self.profiles.keys().map(String::as_str).collect();
             return Err(self.error(match there.as_slice() {
-                [] => format!("there is no profile {name}, and no other: [profile.{name}] and options under it make one"),
+                [] => {
+                    format!("there is no profile {name}, and no other: [profile.{name}] and options under it make one")
+                }
                 there => format!("there is no profile {name}; there are {}", there.join(", ")),
             }));
         }
@@ -105,11 +107,13 @@ impl Config {
         }
         let known = has_option(command, key) || command.get_subcommands().any(|c| has_option(c, key));
         if !known || key == "config" {
-            return Err(self.error(format!("`{key}` is no option; `lakehaul help export` and `lakehaul help load` list them")));
+            return Err(
+                self.error(format!("`{key}` is no option; `lakehaul help export` and `lakehaul help load` list them"))
+            );
         }
-        texts(value).map(|_| ()).ok_or_else(|| {
-            self.error(format!("`{key}` must be a text, a number, true or false, or a list of texts"))
-        })
+        texts(value)
+            .map(|_| ())
+            .ok_or_else(|| self.error(format!("`{key}` must be a text, a number, true or false, or a list of texts")))
     }
 
     /// The error that a value of this file is wrong.
@@ -194,7 +198,8 @@ mod tests {
 
     #[test]
     fn a_profile_beats_the_top_level_where_it_is_asked_for() {
-        let text = "tenant = \"bison\"\nretries = 3\n[profile.acme]\ntenant = \"acme\"\n[profile.\"b c\"]\npatient = true";
+        let text =
+            "tenant = \"bison\"\nretries = 3\n[profile.acme]\ntenant = \"acme\"\n[profile.\"b c\"]\npatient = true";
         for (profile, tenant) in [(None, "bison"), (Some("acme"), "acme"), (Some("b c"), "bison")] {
             let matches = apply(text, profile).expect("applies").get_matches_from(["lakehaul", "export"]);
             let export = matches.subcommand_matches("export").expect("export");

@@ -85,7 +85,7 @@ impl Failure {
     }
 }
 
-const AGAIN: &str = "run the same command again: it takes up the export";
+const AGAIN: &str = "run the same command again: it takes up the export where it stopped";
 const FRESH: &str = "the same command with --fresh starts a new export";
 
 /// The client's own advice, and whether the same command is worth another try.
@@ -125,5 +125,27 @@ impl From<ConfigError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
         Failure::Output(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_hint_says_what_to_do_next() {
+        #[track_caller]
+        fn check(error: LoadError, exit: u8, hint: &str) {
+            let failure = Failure::to("export")(error);
+            assert_eq!(failure.exit().code(), exit, "{failure}");
+            assert_eq!(failure.hint().as_deref(), Some(hint), "{failure}");
+        }
+        check(LoadError::TookTooLong(Duration::from_secs(60)), 5, AGAIN);
+        check(LoadError::ExportChanged, 5, AGAIN);
+        check(LoadError::LakeHeld { lake: "l".into() }, 9, "run the command again when the other one has ended");
+        let stored = lakehaul_fetch::PollingLocation::from_stored("file:///x").expect_err("no http URL");
+        assert_eq!(Failure::to("export")(LoadError::from(stored)).hint(), None);
     }
 }

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{CommandFactory, FromArgMatches};
+use clap::{Command, CommandFactory, FromArgMatches};
 
 use args::{Args, Level};
 use failure::Failure;
@@ -38,7 +38,7 @@ use secret::SecretVariables;
 pub fn main() -> ExitCode {
     let arguments = args::settle_allow_rejects(std::env::args_os());
     let user_file = config::user_file(|name| std::env::var_os(name));
-    let (args, provenance) = match parse(&arguments, user_file.as_deref()) {
+    let (args, provenance) = match parse(&Args::command(), &arguments, user_file.as_deref()) {
         Ok(parsed) => parsed,
         Err(Unparsed::Clap(error)) => {
             // Help and version are asked for and go to stdout; usage errors go to stderr. Either may be closed.
@@ -83,8 +83,8 @@ enum Unparsed {
 }
 
 /// Arguments, then the environment (clap reads it), then the config file, which the arguments may name, and its profile.
-fn parse(arguments: &[OsString], user_file: Option<&Path>) -> Result<(Args, Provenance), Unparsed> {
-    let matches = Args::command().try_get_matches_from(arguments).map_err(Unparsed::Clap)?;
+fn parse(command: &Command, arguments: &[OsString], user_file: Option<&Path>) -> Result<(Args, Provenance), Unparsed> {
+    let matches = command.clone().try_get_matches_from(arguments).map_err(Unparsed::Clap)?;
     let asked_for = matches.get_one::<PathBuf>("config");
     let config = config::Config::find(asked_for.map(PathBuf::as_path), user_file);
     let config = config.map_err(|e| Unparsed::Failure(e.into()))?;
@@ -93,12 +93,13 @@ fn parse(arguments: &[OsString], user_file: Option<&Path>) -> Result<(Args, Prov
         (None, None) => matches.clone(),
         (None, Some(profile)) => {
             let file = user_file.map(|file| format!(": {} does not exist", file.display())).unwrap_or_default();
-            let why = format!("there is no profile {profile}, as there is no config file{file}; --config names another");
+            let why =
+                format!("there is no profile {profile}, as there is no config file{file}; --config names another");
             return Err(Unparsed::Failure(Failure::Usage(why)));
         }
         (Some(config), profile) => {
             let profile = profile.map(String::as_str);
-            let with_defaults = config.apply(Args::command(), profile).map_err(|e| Unparsed::Failure(e.into()))?;
+            let with_defaults = config.apply(command.clone(), profile).map_err(|e| Unparsed::Failure(e.into()))?;
             // Without the file the arguments were right, so it must be the file's value that is not.
             with_defaults.try_get_matches_from(arguments).map_err(|e| {
                 let why = e.to_string();
@@ -107,7 +108,7 @@ fn parse(arguments: &[OsString], user_file: Option<&Path>) -> Result<(Args, Prov
             })?
         }
     };
-    let provenance = Provenance::of(&Args::command(), &matches, config.as_ref(), profile.map(String::as_str));
+    let provenance = Provenance::of(command, &matches, config.as_ref(), profile.map(String::as_str));
     Ok((Args::from_arg_matches(&matches).map_err(Unparsed::Clap)?, provenance))
 }
 
@@ -164,11 +165,72 @@ fn warn(message: &str, manner: Manner) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provenance::Source;
+
+    /// Parses with a config file; `--tenant` reads an environment variable that is set in every test.
+    fn parsed(config: &str, line: &str) -> Result<(Args, Provenance), Unparsed> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("c.toml");
+        std::fs::write(&file, config).expect("written");
+        let command =
+            Args::command().mut_subcommand("export", |c| c.mut_arg("tenant", |a| a.env(Some("CARGO_PKG_NAME"))));
+        let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        parse(&command, &arguments, Some(&file))
+    }
+
+    #[test]
+    fn flags_beat_the_environment_which_beats_the_profile_which_beats_the_file() {
+        let config = "tenant = \"file\"\ngroup = \"file\"\nscope = \"file\"\n\
+                      [profile.acme]\ntenant = \"profile\"\nscope = \"profile\"\nkind = \"oneup-payer\"";
+        let export = |line: &str| match parsed(config, line) {
+            Ok((Args { command: args::Command::Export(args), .. }, provenance)) => (args, provenance),
+            other => panic!("{other:?}"),
+        };
+        let (args, provenance) = export("lakehaul export acme --to l --tenant flag");
+        assert_eq!(args.server.tenant.as_deref(), Some("flag"));
+        assert_eq!(provenance.source("tenant"), Source::Argument);
+        let (args, provenance) = export("lakehaul export acme --to l");
+        assert_eq!(args.server.tenant.as_deref(), Some(env!("CARGO_PKG_NAME")));
+        assert_eq!(provenance.source("tenant"), Source::Variable("LAKEHAUL_TENANT".into()));
+        assert_eq!(args.server.client.scope.as_deref(), Some("profile"));
+        assert!(matches!(provenance.source("scope"), Source::Profile { name, .. } if name == "acme"));
+        assert_eq!(args.server.kind, Some(lakehaul_fetch::Kind::OneupPayer));
+        assert_eq!(args.ask.group.as_deref(), Some("file"));
+        assert!(matches!(provenance.source("group"), Source::File(_)));
+        assert_eq!(provenance.source("retries"), Source::Default);
+        let (args, provenance) = export("lakehaul export --to l");
+        assert_eq!((args.server.client.scope.as_deref(), args.server.kind), (Some("file"), None));
+        assert!(matches!(provenance.source("scope"), Source::File(_)));
+        let given: Vec<&str> = provenance.options().iter().map(|option| option.long.as_str()).collect();
+        assert_eq!(given, ["to", "group", "tenant", "scope"]);
+    }
+
+    #[test]
+    fn an_unknown_profile_is_told_with_those_there_are() {
+        for (config, part) in [
+            ("[profile.acme]\n[profile.b]", "there is no profile nobody; there are acme, b"),
+            ("", "there is no profile nobody, and no other"),
+            ("[profile.nobody]\nkind = \"x\"", "invalid value 'x' for '--kind <KIND>'"),
+        ] {
+            match parsed(config, "lakehaul export nobody --to l") {
+                Err(Unparsed::Failure(failure)) => assert!(failure.to_string().contains(part), "{failure}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        let arguments = ["lakehaul", "check", "acme"].map(OsString::from);
+        match parse(&Args::command(), &arguments, Some(Path::new("/nowhere/config.toml"))) {
+            Err(Unparsed::Failure(failure)) => {
+                let text = failure.to_string();
+                assert!(text.contains("no config file: /nowhere/config.toml does not exist"), "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
     fn an_unknown_variable_is_noticed() {
-        let names =
-            ["LAKEHAUL_MEMROY", "LAKEHAUL_MEMORY", "LAKEHAUL_TYPE", "LAKEHAUL_QUIET", "LAKEHAUL_TOKEN", "HOME"].map(OsString::from);
+        let names = ["LAKEHAUL_MEMROY", "LAKEHAUL_MEMORY", "LAKEHAUL_TYPE", "LAKEHAUL_QUIET", "LAKEHAUL_TOKEN", "HOME"]
+            .map(OsString::from);
         assert_eq!(unknown_variables(names.into_iter()), ["LAKEHAUL_MEMROY"]);
     }
 }

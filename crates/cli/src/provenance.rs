@@ -72,7 +72,8 @@ impl Provenance {
                 Some(ValueSource::EnvVariable) => Source::Variable(variable(&long)),
                 _ => config.and_then(|config| config.source(&long, profile))?,
             };
-            let values = matches.get_raw(id).into_iter().flatten().map(|raw| raw.to_string_lossy().into_owned()).collect();
+            let values =
+                matches.get_raw(id).into_iter().flatten().map(|raw| raw.to_string_lossy().into_owned()).collect();
             Some(GivenOption { long, values, source })
         };
         Provenance { options: command.get_arguments().filter_map(option).collect() }

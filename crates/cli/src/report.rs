@@ -188,7 +188,7 @@ impl Reporter {
         let state = match event {
             FetchEvent::StatusAnswered { running } => server::state(running),
             FetchEvent::Accepted { .. } => "the server has begun the export".to_owned(),
-            FetchEvent::KickOffSent { .. } => "kick-off sent".to_owned(),
+            FetchEvent::KickOffSent { .. } => "the server is asked for an export".to_owned(),
             FetchEvent::Retry { wait, .. } => {
                 server.trouble = Some((server::sentence(event), Instant::now() + *wait));
                 return;

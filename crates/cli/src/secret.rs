@@ -225,7 +225,9 @@ impl Stdin {
             return std::fs::read_to_string(path).map_err(failed);
         }
         if let Some(taken_by) = &self.taken_by {
-            return Err(Failure::Usage(format!("{taken_by} and {name} both want stdin (-), which can be read only once")));
+            return Err(Failure::Usage(format!(
+                "{taken_by} and {name} both want stdin (-), which can be read only once"
+            )));
         }
         self.taken_by = Some(name.to_owned());
         let mut text = String::new();

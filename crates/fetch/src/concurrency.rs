@@ -63,7 +63,8 @@ impl Hosts {
 
     /// Waits for its turn; who came first goes first.
     pub(crate) async fn permit(&self, host: &str) -> Permit {
-        let host = lock(&self.hosts).entry(host.to_owned()).or_insert_with(|| Arc::new(Host::new(host, self.max))).clone();
+        let host =
+            lock(&self.hosts).entry(host.to_owned()).or_insert_with(|| Arc::new(Host::new(host, self.max))).clone();
         let permits = host.permits.clone();
         let permit = if let Ok(permit) = permits.clone().try_acquire_owned() {
             permit

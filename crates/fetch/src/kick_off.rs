@@ -141,7 +141,7 @@ pub(crate) async fn send(http: &Http, export: &ExportParameters) -> Result<KickO
     loop {
         let failed = match attempt(http, &outgoing).await {
             Ok(Reading::Accepted(location)) => return accepted(http, location),
-            Ok(Reading::Done(body, url)) => return done(http, body, &url).await,
+            Ok(Reading::Done(body, url)) => return done(http, *body, &url).await,
             Ok(Reading::Final(error)) => return Err(error),
             Ok(Reading::NotNow { failure, asked, begun }) => Failed { failure, asked, begun },
             Err(failed) if !failed.failure.is_transient() => return Err(failed.failure),

@@ -4,9 +4,10 @@
 //! manifest is hostile input: an entry whose URL may not be asked, or that would take the access token to an origin that
 //! may not have it, refuses the whole. Nothing is fetched here.
 
+mod body;
+
 use std::collections::HashSet;
 
-use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 use url::Url;
 
@@ -15,6 +16,9 @@ use crate::http::Http;
 use crate::origin::{Origin, OriginPolicy, PlainHttp, untrusted};
 use crate::profile::{Kind, Place};
 use crate::secret_url::SecretUrl;
+
+pub(crate) use body::Body;
+use body::{Lenient, number, text, truth};
 
 /// What an export consists of, all pages joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,8 +118,7 @@ impl<'a> Around<'a> {
 
     /// A URL of the manifest: absolute, at home if it is one of the gateway's, of an origin that may be asked.
     fn admit(&self, text: &str, requires_access_token: Option<bool>, what: &str) -> Result<(Url, bool), FetchError> {
-        let unreadable =
-            || FetchError::new(ErrorKind::ExportFailed, format!("the {what} has no URL that can be read"));
+        let unreadable = || FetchError::new(ErrorKind::ExportFailed, format!("the {what} has no URL that can be read"));
         let text = Some(text.trim()).filter(|text| !text.is_empty()).ok_or_else(unreadable)?;
         let mut url = self.url.join(text).map_err(|_| unreadable())?;
         url.set_fragment(None);
@@ -128,158 +131,6 @@ impl<'a> Around<'a> {
             return Err(untrusted(&url, what, "would get the access token (requiresAccessToken is true)"));
         }
         Ok((url, requires))
-    }
-}
-
-/// An answer's JSON, with every member that says something about an export; none of them has to be there.
-///
-/// A member of another type than expected is as if it were not there, so that one server's liberties with one member do
-/// not hide the others.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct Body {
-    pub(crate) resource_type: Lenient<String>,
-    pub(crate) status: Lenient<String>,
-    message: Lenient<String>,
-    transaction_time: Lenient<String>,
-    requires_access_token: Option<Value>,
-    output_organized_by: Option<Value>,
-    resource_count: Option<Value>,
-    batches: Lenient<BatchesBody>,
-    output: Lenient<Vec<Entry>>,
-    /// A list in a manifest; a text or an object where a server reports a failure without an OperationOutcome.
-    error: Lenient<Vec<Entry>>,
-    outcome: Lenient<Vec<Entry>>,
-    deleted: Lenient<Vec<Entry>>,
-    link: Lenient<Vec<Link>>,
-}
-
-/// What could be read of a member.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Lenient<T> {
-    Read(T),
-    /// A text where none was expected.
-    Text(String),
-    Other(IgnoredAny),
-}
-
-impl<T> Lenient<T> {
-    pub(crate) fn get(&self) -> Option<&T> {
-        match self {
-            Lenient::Read(value) => Some(value),
-            Lenient::Text(_) | Lenient::Other(_) => None,
-        }
-    }
-
-    fn take(self) -> Option<T> {
-        match self {
-            Lenient::Read(value) => Some(value),
-            Lenient::Text(_) | Lenient::Other(_) => None,
-        }
-    }
-}
-
-impl<T> Default for Lenient<T> {
-    fn default() -> Lenient<T> {
-        Lenient::Other(IgnoredAny)
-    }
-}
-
-#[derive(Debug, Deserialize)]
-struct BatchesBody {
-    running: Option<Value>,
-    complete: Option<Value>,
-    failed: Option<Value>,
-    total: Option<Value>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Entry {
-    #[serde(rename = "type")]
-    declared_type: Option<Value>,
-    url: Option<Value>,
-    count: Option<Value>,
-    #[serde(rename = "fileSize")]
-    file_size: Option<Value>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Link {
-    relation: Option<Value>,
-    url: Option<Value>,
-}
-
-impl Body {
-    /// `None` for what is no JSON object.
-    pub(crate) fn read(body: &[u8]) -> Option<Body> {
-        // serde would take an array for a struct, too.
-        let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
-        first.filter(|&&byte| byte == b'{')?;
-        serde_json::from_slice(body).ok()
-    }
-
-    /// Whether any of a manifest's lists is there, be it empty.
-    pub(crate) fn has_lists(&self) -> bool {
-        [&self.output, &self.error, &self.outcome, &self.deleted].iter().any(|list| list.get().is_some())
-    }
-
-    /// Whether there is a list of output, be it empty.
-    pub(crate) fn has_output(&self) -> bool {
-        self.output.get().is_some()
-    }
-
-    /// What a server says about a failure without an OperationOutcome; to be made harmless before it is shown.
-    pub(crate) fn words(&self) -> Option<&str> {
-        match (&self.error, &self.message) {
-            (Lenient::Text(words), _) | (_, Lenient::Read(words)) => Some(words),
-            _ => None,
-        }
-    }
-
-    /// A total that is not given is the sum.
-    pub(crate) fn batches(&self) -> Option<Batches> {
-        let batches = self.batches.get()?;
-        let number = |value: &Option<Value>| value.as_ref().and_then(number);
-        let [running, complete, failed] =
-            [&batches.running, &batches.complete, &batches.failed].map(|value| number(value).unwrap_or(0));
-        let given = [&batches.running, &batches.complete, &batches.failed, &batches.total];
-        given.iter().any(|value| number(value).is_some()).then(|| {
-            let sum = running.saturating_add(complete).saturating_add(failed);
-            Batches { running, complete, failed, total: number(&batches.total).unwrap_or(sum) }
-        })
-    }
-
-    /// Whether another page is linked to.
-    pub(crate) fn has_next(&self) -> bool {
-        self.next().is_some()
-    }
-
-    fn next(&self) -> Option<&str> {
-        let relation = |link: &Link| link.relation.as_ref().and_then(Value::as_str).map(str::to_ascii_lowercase);
-        let is_next = |link: &&Link| relation(link).as_deref() == Some("next");
-        self.link.get()?.iter().find(is_next)?.url.as_ref()?.as_str()
-    }
-}
-
-/// A count as a number or as a text.
-fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
-}
-
-/// A truth value as such or as a text.
-fn truth(value: &Value) -> Option<bool> {
-    value.as_bool().or_else(|| match value.as_str()?.trim().to_ascii_lowercase().as_str() {
-        "true" => Some(true),
-        "false" => Some(false),
-        _ => None,
-    })
-}
-
-fn text(value: Option<Value>) -> Option<String> {
-    match value {
-        Some(Value::String(text)) if !text.is_empty() => Some(text),
-        _ => None,
     }
 }
 

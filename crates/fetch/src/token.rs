@@ -94,6 +94,8 @@ pub(crate) struct TokenStore {
     state: Mutex<State>,
     /// How often the token endpoint has given or refused a token; tells who waited meanwhile that their turn is over.
     settled: AtomicU64,
+    /// A server took one of its tokens: one that is refused has died.
+    accepted: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -110,8 +112,8 @@ struct Token {
     authorization: HeaderValue,
     /// From when on it is renewed; `None`: never.
     renew_at: Option<Timestamp>,
-    /// A server took it at least once: if it is refused now, it has died.
-    accepted: AtomicBool,
+    /// Its store's.
+    accepted: Arc<AtomicBool>,
     seconds: Option<u64>,
     scopes: Option<String>,
 }
@@ -139,17 +141,18 @@ impl Lease {
 impl TokenStore {
     /// Errors: [`ErrorKind::Usage`] for a ready token that no header can hold.
     pub(crate) fn new(options: &ClientOptions) -> Result<TokenStore, FetchError> {
+        let accepted = Arc::<AtomicBool>::default();
         let ready = match &options.auth {
             Auth::Token(token) => {
                 let authorization = bearer(token.expose_secret().trim()).ok_or_else(|| {
                     FetchError::new(ErrorKind::Usage, "the access token is not one word of plain text")
                 })?;
-                let accepted = AtomicBool::new(false);
+                let accepted = Arc::clone(&accepted);
                 Some(Arc::new(Token { authorization, renew_at: None, accepted, seconds: None, scopes: None }))
             }
             Auth::None | Auth::ClientSecret { .. } | Auth::PrivateKeyJwt { .. } => None,
         };
-        Ok(TokenStore { ready, state: Mutex::default(), settled: AtomicU64::new(0) })
+        Ok(TokenStore { ready, state: Mutex::default(), settled: AtomicU64::new(0), accepted })
     }
 
     /// A token that is good for a request now; a new one, if need be.
@@ -167,8 +170,8 @@ impl TokenStore {
 
     /// After a 401: the token that has replaced the refused one meanwhile, or a new one.
     ///
-    /// Errors: [`ErrorKind::Auth`] where there is no other, or where the refused one was new itself: had no server ever
-    /// accepted it, the next one would fare no better.
+    /// Errors: [`ErrorKind::Auth`] where there is no other, or where the refused one was new itself: has no server ever
+    /// accepted one, the next will fare no better.
     pub(crate) async fn renew(&self, http: &Http, lease: Lease, what: &str) -> Result<Lease, FetchError> {
         let refused = |why: &str| FetchError::new(ErrorKind::Auth, format!("the {what} was refused (401): {why}"));
         let Some(token) = lease.token else {
@@ -240,7 +243,7 @@ impl TokenStore {
         Ok(Token {
             authorization: grant.authorization,
             renew_at: Some(renew_at),
-            accepted: AtomicBool::new(false),
+            accepted: Arc::clone(&self.accepted),
             seconds: grant.seconds,
             scopes: grant.scopes,
         })

@@ -78,6 +78,7 @@ pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Res
     }
     moves.extend(outcomes.map(|path| (path, format!("_lake/outcomes/{run}.ndjson"))));
     moves.extend(deletions.map(|path| (path, format!("_lake/deletions/{run}.ndjson"))));
+    moves.extend(work.kept.into_iter().map(|(path, name)| (path, format!("_lake/raw/{run}/{name}"))));
     let has_rows = |name: &str| record.tables.iter().any(|table| table.resource_type == name);
     let mut texts = vec![plan.settings.file()];
     for schema in schemas.iter().filter(|schema| has_rows(schema.resource_type())) {

@@ -46,6 +46,8 @@ pub struct ExportRequest {
     pub earlier: Earlier,
     /// What becomes of the export at the server once all of it is in the lake.
     pub afterwards: AfterExport,
+    /// Whether output files are kept as they come.
+    pub raw: RawFiles,
     /// Longer than this it does not wait for the server.
     pub max_duration: Option<Duration>,
 }
@@ -72,6 +74,16 @@ pub enum AfterExport {
     Keep,
 }
 
+/// Whether output files are kept as they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RawFiles {
+    /// Nothing is on disk but what the lake is made of.
+    #[default]
+    Streamed,
+    /// In `_lake/raw/<run>/`, under their names.
+    Kept,
+}
+
 /// Fetches an export and loads it. A request that has been carried out before does nothing and says so.
 pub fn export(
     request: &ExportRequest,
@@ -90,6 +102,7 @@ pub fn export(
         (Planned::Complete(record), ..) => return Ok(summary_again(*record)),
         (Planned::Work(plan), parameters, record) => (*plan, parameters, record),
     };
+    let plan = Plan { keep_raw: request.raw == RawFiles::Kept, ..plan };
     let runtime = start_network(budget.threads)?;
     let source = take_up_or_kick_off(&client, &plan, &parameters, &runtime, observer)?;
     let location = match &source {

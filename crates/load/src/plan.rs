@@ -32,6 +32,8 @@ pub struct Plan {
     pub(crate) budget: Budget,
     pub(crate) max_depth: u32,
     pub(crate) engine: Engine,
+    /// Output files are kept as they come.
+    pub(crate) keep_raw: bool,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) lake: Lake,
 }
@@ -183,6 +185,7 @@ pub(crate) fn reserve(
         budget,
         max_depth,
         engine,
+        keep_raw: false,
         warnings,
         lake,
     })))

@@ -172,13 +172,13 @@ impl Reading {
     /// Pulls from the file's front, which `open` makes the first time. `close` gets it after the file's end.
     pub(crate) fn pull(
         &self,
-        open: impl FnOnce() -> Front,
+        open: impl FnOnce() -> Result<Front, LoadError>,
         close: impl FnOnce(Front),
         pull: impl FnOnce(&mut Front) -> Result<Pulled, LoadError>,
     ) -> Result<Option<Pulled>, LoadError> {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         if let Stage::Waiting = *stage {
-            *stage = Stage::Open(Box::new(open()));
+            *stage = Stage::Open(Box::new(open()?));
         }
         let Stage::Open(front) = &mut *stage else { return Ok(None) };
         let pulled = pull(front)?;

@@ -20,6 +20,7 @@ use crate::export::ExportFacts;
 use crate::front::{self, Aside, End, Front, LargeLineGate, Pulled};
 use crate::inputs::{Place, PlannedFile};
 use crate::journal::staging;
+use crate::kept::Kept;
 use crate::lines::{Asides, LineCounts, LineSorter};
 use crate::pipe::PipeEnd;
 use crate::plan::Plan;
@@ -61,6 +62,8 @@ pub(crate) struct StagedWork {
     pub(crate) deletions: Option<String>,
     /// The part of the table of deletions.
     pub(crate) deleted: Option<FileReceipt>,
+    /// Output files as they came: staged paths and names.
+    pub(crate) kept: Vec<(String, String)>,
     /// What the server said of the export that this was.
     pub(crate) export: Option<ExportFacts>,
 }
@@ -106,11 +109,13 @@ pub(crate) fn work_through(
         deletions: StagedLines::new(Arc::clone(store), format!("{folder}/deletions.ndjson")),
         deleted: DeletedResources::new(Arc::clone(store), format!("{folder}/deleted.parquet"), plan.run.clone()),
     };
+    let kept = plan.keep_raw.then(|| Kept::new(Arc::clone(store), &folder));
     let shared = Shared {
         plan,
         schedule,
         tables: &tables,
         asides: &asides,
+        kept: kept.as_ref(),
         progress,
         gate: Arc::default(),
         framers: Mutex::default(),
@@ -144,6 +149,7 @@ pub(crate) fn work_through(
         outcomes,
         deletions,
         deleted: deleted.finish()?,
+        kept: kept.map(Kept::into_files).unwrap_or_default(),
         export: None,
     })
 }
@@ -179,6 +185,7 @@ struct Shared<'r> {
     schedule: &'r Schedule,
     tables: &'r Arc<RunTables>,
     asides: &'r Asides,
+    kept: Option<&'r Kept>,
     progress: &'r Arc<Progress>,
     gate: Arc<LargeLineGate>,
     /// Of files that are exhausted, for their buffers.
@@ -220,7 +227,11 @@ impl Shared<'_> {
                 Turn::Done => break,
             };
             let file = &reading.file;
-            match self.pull(&reading, used.take())? {
+            let pulled = self.pull(&reading, used.take())?;
+            if let Some(kept) = self.kept {
+                kept.check(reading.at)?;
+            }
+            match pulled {
                 Some(Pulled::Chunk(chunk, pass)) => {
                     let counts = sorter.chunk(file, &chunk)?;
                     self.account(&reading, counts, chunk.bytes().len() as u64);
@@ -246,6 +257,9 @@ impl Shared<'_> {
                     continue;
                 }
                 Some(Pulled::End(end)) => {
+                    if let Some(kept) = self.kept {
+                        kept.finish(reading.at)?;
+                    }
                     self.end(&reading, end);
                     // Others may wait for what does not come any more.
                     bell.ring();
@@ -264,18 +278,22 @@ impl Shared<'_> {
         )
     }
 
-    fn open(&self, at: usize, file: &PlannedFile) -> Front {
+    fn open(&self, at: usize, file: &PlannedFile) -> Result<Front, LoadError> {
         let bytes = file.identity.map(|identity| identity.bytes);
         self.observer.event(Event::FileStarted { output_file: &file.name, bytes });
         let budget = &self.plan.budget;
         // A file that cannot be opened is one that ends at once, with that error.
         let source = front::open(&file.place).unwrap_or_else(|error| Box::new(front::Unopened::new(error)));
+        let source = match self.kept {
+            None => source,
+            Some(kept) => kept.keep(at, &file.name, source)?,
+        };
         let content = Content::new(source, &file.name, Arc::clone(self.progress), budget.zstd_window_log_max);
         let framer = self.framers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut framer = framer.unwrap_or_else(|| Framer::new(budget.max_line_bytes, budget.chunk_bytes));
         framer.restart(0, 1);
         let aside = Aside::new(Arc::clone(&self.plan.lake.store), format!("{}/aside-{at}", staging(&self.plan.run)));
-        Front::new(content, framer, Arc::clone(&self.gate), budget.large_line_bytes, aside)
+        Ok(Front::new(content, framer, Arc::clone(&self.gate), budget.large_line_bytes, aside))
     }
 
     fn account(&self, reading: &Reading, counts: LineCounts, content_bytes: u64) {

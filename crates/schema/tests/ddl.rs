@@ -1,7 +1,8 @@
 //! Table definitions for engines, of a small type that has every kind of column.
 
 use lakehaul_schema::{
-    ElementTable, MemberKind, TableSchema, athena_ddl, bigquery_ddl, duckdb_current_view, duckdb_view, spark_ddl,
+    ElementTable, MemberKind, TableSchema, athena_ddl, athena_deleted_ddl, bigquery_ddl, bigquery_deleted_ddl,
+    duckdb_current_view, duckdb_deleted_view, duckdb_view, spark_ddl, spark_deleted_ddl,
 };
 
 /// Linkage with decimals in lists, an extension of a primitive, and raw resources.
@@ -48,6 +49,17 @@ fn duckdb() {
 #[test]
 fn duckdb_current() {
     insta::assert_snapshot!(duckdb_current_view(&linkage("numeric,dates"), "lake/Linkage", Some("deleted_resources")));
+}
+
+#[test]
+fn deletions() {
+    let statements = [
+        spark_deleted_ddl("s3a://lake/deleted_resources"),
+        athena_deleted_ddl("s3://lake/deleted_resources"),
+        bigquery_deleted_ddl("gs://lake/deleted_resources"),
+        duckdb_deleted_view("lake/deleted_resources/"),
+    ];
+    insta::assert_snapshot!(statements.join("\n"));
 }
 
 #[test]

@@ -32,8 +32,8 @@ pub(crate) enum Content {
 pub enum Gzip {
     /// One member. A repeated or generated file is compressed while it is sent: its length is not known before.
     OneMember,
-    /// Several members, one after the other, each of whole lines where they are shorter than a mebibyte. A repeated file is compressed
-    /// once, a block of it, so that it costs no more to send than an uncompressed one.
+    /// Several members, one after the other, each of whole lines where they are shorter than a mebibyte. A repeated
+    /// file is compressed once, a block of it, so that it costs no more to send than an uncompressed one.
     ManyMembers,
 }
 

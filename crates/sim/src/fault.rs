@@ -73,7 +73,8 @@ impl Rule {
 pub enum At {
     /// After n bytes of this answer's body; a number becomes this. 0 is after the headers.
     Body(u64),
-    /// After the first n bytes of the output file, wherever this answer begins: a client that resumes behind it gets nothing.
+    /// After the first n bytes of the output file, wherever this answer begins: a client that resumes behind it gets
+    /// nothing.
     File(u64),
     /// So many bytes before the end of the body.
     FromEnd(u64),
@@ -248,7 +249,8 @@ impl Fault {
         Fault::delivered(Delivery { cut: Some((at.into(), Hangup::Reset)), ..Delivery::default() })
     }
 
-    /// The connection is closed in good order at this byte of the body: too few bytes for `Content-Length`, no last chunk.
+    /// The connection is closed in good order at this byte of the body: too few bytes for `Content-Length`, no last
+    /// chunk.
     pub fn truncate_at(at: impl Into<At>) -> Fault {
         Fault::delivered(Delivery { cut: Some((at.into(), Hangup::Close)), ..Delivery::default() })
     }
@@ -283,7 +285,8 @@ impl Fault {
         Fault { effects: vec![Effect::RevokeTokens], ..Fault::default() }
     }
 
-    /// The output file becomes what [`ServedFile::replaced_by`](crate::ServedFile::replaced_by) gave, with another validator, from now on.
+    /// The output file becomes what [`ServedFile::replaced_by`](crate::ServedFile::replaced_by) gave, with another
+    /// validator, from now on.
     pub fn replace_file() -> Fault {
         Fault { effects: vec![Effect::ReplaceFile], ..Fault::default() }
     }

@@ -45,7 +45,8 @@ pub struct Seen {
     pub user_agent: Option<String>,
     /// What came in it.
     pub body: RequestBody,
-    /// How long before an earlier answer's `Retry-After` for the same method and path ran out it came. None if it was not too early.
+    /// How long before an earlier answer's `Retry-After` for the same method and path ran out it came. None if it was
+    /// not too early.
     pub too_early_by: Option<Duration>,
     /// 0 until an answer was begun, and for ever where none was.
     pub status: u16,

@@ -26,7 +26,8 @@ pub struct FileFacts {
     pub lines: u64,
     /// Lines of nothing but blanks, tabs and carriage returns.
     pub blank: u64,
-    /// Lines that a generator made bad on purpose; those that a scenario put into bytes of its own are not known as such.
+    /// Lines that a generator made bad on purpose; those that a scenario put into bytes of its own are not known as
+    /// such.
     pub bad: u64,
     /// Uncompressed.
     pub content_bytes: u64,

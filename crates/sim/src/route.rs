@@ -1,11 +1,11 @@
 //! Which path is which endpoint: 1upHealth's gateway as its pages show it, and a SMART server of our own layout.
 //!
 //! ```text
-//! provider, payer  /v1/{tenant}/bulk-data/r4/…              $export, Group/{id}/$export, $export/job/{id}, $export/file/{n}
-//! population       /v1/{tenant}/bulk-export/bulk-data/r4/…  the same, and {ResourceType} for one type
-//! smart            /fhir/…                                  $export, Patient/$export, Group/{id}/$export, metadata, …
+//! provider, payer  /v1/{tenant}/bulk-data/r4/…             $export, Group/{id}/$export, $export/job/{id}, $export/file/{n}
+//! population       /v1/{tenant}/bulk-export/bulk-data/r4/… the same, and {ResourceType} for one type
+//! smart            /fhir/…                                 $export, Patient/$export, Group/{id}/$export, metadata, …
 //!                  /auth/token, /bulk/exports/{id}, …/pages/{n}, …/files/{name}
-//! any              /bucket/{name}                           output files that are placed at the other origin
+//! any              /bucket/{name}                          output files that are placed at the other origin
 //! ```
 //!
 //! Paths are compared as they come: `%24export` is not `$export`.

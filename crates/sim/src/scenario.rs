@@ -24,8 +24,8 @@ pub enum Personality {
     OneupProvider,
     /// 1upHealth Payer-to-Payer: Group export only, scope `member-match|read`.
     OneupPayer,
-    /// 1upHealth's population export for partners: the realm is the tenant; POST and DELETE are answered 403; PUT on the
-    /// polling location retries a failed export.
+    /// 1upHealth's population export for partners: the realm is the tenant; POST and DELETE are answered 403; PUT on
+    /// the polling location retries a failed export.
     OneupPopulation,
     /// Any server after the Bulk Data Access guide with SMART Backend Services.
     Smart,
@@ -82,7 +82,8 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// An export without files that is done at the first status request, asked for with a token that lives five minutes.
+    /// An export without files that is done at the first status request, asked for with a token that lives five
+    /// minutes.
     pub fn new(personality: Personality) -> Scenario {
         let oneup = personality.is_oneup();
         let kick_off = if oneup {
@@ -265,8 +266,8 @@ impl Scenario {
         self
     }
 
-    /// Changes each manifest, and each page of one, before it is sent. Its URLs begin with `{origin}` or `{other_origin}`, which are filled
-    /// in after that; `{plain_origin}` too.
+    /// Changes each manifest, and each page of one, before it is sent. Its URLs begin with `{origin}` or
+    /// `{other_origin}`, which are filled in after that; `{plain_origin}` too.
     #[must_use]
     pub fn edit_manifest(mut self, edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Scenario {
         self.edit = Some(Arc::new(edit));

@@ -308,7 +308,8 @@ impl ServedFile {
         self
     }
 
-    /// Its `count` in the manifest, instead of what the personality does: 1upHealth has none, a SMART server a true one.
+    /// Its `count` in the manifest, instead of what the personality does: 1upHealth has none, a SMART server a true
+    /// one.
     #[must_use]
     pub fn count(mut self, count: Count) -> ServedFile {
         self.count = Some(count);

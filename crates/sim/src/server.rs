@@ -23,6 +23,9 @@ use crate::scenario::Scenario;
 use crate::tls;
 use crate::wire::{After, Connection, Request, deliver, hang_up, read_request};
 
+/// How long stopping may take.
+const LONGEST_STOP: Duration = Duration::from_secs(1);
+
 /// A running server. It stops, and its connections with it, when this is dropped.
 pub struct Sim {
     payer: Arc<Payer>,
@@ -70,7 +73,8 @@ impl Sim {
                 // An error says that the `Sim` is gone without a word, which is the same.
                 let _ = stopped.await;
             });
-            runtime.shutdown_background();
+            // Waits, so that the ports are free again; but not for a body that takes long to make.
+            runtime.shutdown_timeout(LONGEST_STOP);
         })?;
         Ok(Sim { payer, ca_pem, stop: Some(stop), thread: Some(thread) })
     }
@@ -85,8 +89,8 @@ impl Sim {
         self.payer.origins.main.clone()
     }
 
-    /// Scheme, host and port of the second listener. It answers as the main one does, but asks for a token only for files that are
-    /// [placed there](crate::Place::OtherOrigin).
+    /// Scheme, host and port of the second listener. It answers as the main one does, but asks for a token only for
+    /// files that are [placed there](crate::Place::OtherOrigin).
     pub fn other_origin(&self) -> String {
         self.payer.origins.other.clone()
     }
@@ -159,7 +163,8 @@ impl Sim {
         self.seen(Endpoint::Status).into_iter().filter(|seen| seen.too_early_by.is_some()).collect()
     }
 
-    /// Requests to any origin but the main one that carried `Authorization`, a token, the client's secret or an assertion.
+    /// Requests to any origin but the main one that carried `Authorization`, a token, the client's secret or an
+    /// assertion.
     pub fn tokens_seen_at_other_origin(&self) -> Vec<Seen> {
         self.log().into_iter().filter(|seen| seen.origin != Origin::Main && seen.carries_secret).collect()
     }

@@ -4,13 +4,15 @@
 
 mod client;
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use client::{Ask, End, Got, kick_off, manifest, status, token, urls};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use lakehaul_sim::{
-    ClientAuth, Count, Door, Edition, Endpoint, ExportEnd, Host, Listed, LocationIn, Personality, Role, Scenario,
-    ServedFile, Sim,
+    ClientAuth, Count, Door, Edition, Endpoint, ExpiresIn, ExportEnd, Host, Listed, LocationIn, Personality, Role,
+    Scenario, ServedFile, Sim,
 };
 use serde_json::{Value, json};
 
@@ -113,6 +115,40 @@ fn another_secret_gets_no_token() {
         assert_eq!((got.status, got.json()["error"].as_str()), (401, Some("invalid_client")), "{id} {secret}");
     }
     assert_eq!(sim.tokens().len(), 1);
+}
+
+#[test]
+fn lifetimes_are_told_as_the_scenario_says() {
+    for (expires_in, told) in
+        [(ExpiresIn::True, json!(90)), (ExpiresIn::Missing, Value::Null), (ExpiresIn::Seconds(7), json!(7))]
+    {
+        let sim = start(Scenario::new(Smart).token_lifetime(Duration::from_secs(90)).expires_in(expires_in));
+        let credentials = sim.credentials();
+        let got = ask_token(&sim, &credentials.client_id, &credentials.client_secret, "system/*.rs");
+        assert_eq!(got.expect(200).json()["expires_in"], told, "{expires_in:?}");
+    }
+}
+
+#[test]
+fn discovery_may_name_a_token_endpoint_elsewhere() {
+    let sim = start(Scenario::new(Smart).token_endpoint_at(Host::OtherOrigin));
+    let discovered = Ask::get(format!("{}/.well-known/smart-configuration", sim.base_url())).send().expect(200).json();
+    let url = discovered["token_endpoint"].as_str().unwrap();
+    assert_eq!(url, format!("{}/auth/token", sim.other_origin()));
+    assert!(sim.tokens_seen_at_other_origin().is_empty());
+    let credentials = sim.credentials();
+    let fields = [("client_id", credentials.client_id.as_str()), ("client_secret", &credentials.client_secret)];
+    Ask::form(url, &fields).send();
+    assert_eq!(sim.tokens_seen_at_other_origin().len(), 1, "a secret in a form");
+}
+
+#[test]
+fn a_port_is_had_by_one() {
+    let sim = start(Scenario::new(Smart));
+    let port = url::Url::parse(&sim.origin()).unwrap().port().unwrap();
+    assert!(Sim::start(Scenario::new(Smart).port(port)).is_err());
+    drop(sim);
+    assert_eq!(start(Scenario::new(Smart).port(port)).origin(), format!("http://127.0.0.1:{port}"));
 }
 
 #[test]

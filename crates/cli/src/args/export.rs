@@ -55,6 +55,9 @@ pub struct ExportArgs {
     /// Leave the export at the server; without this it may delete it once all is in the lake
     #[arg(long, env = "LAKEHAUL_KEEP_EXPORT", hide_env = true, value_parser = BoolishValueParser::new())]
     pub keep_export: bool,
+    /// Also keep the output files as they come, in _lake/raw of the lake
+    #[arg(long, env = "LAKEHAUL_KEEP_RAW", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub keep_raw: bool,
     /// Forget an unfinished run of this export and start a new one
     #[arg(long, env = "LAKEHAUL_FRESH", hide_env = true, value_parser = BoolishValueParser::new())]
     pub fresh: bool,
@@ -118,7 +121,13 @@ pub struct AskArgs {
     #[arg(long, env = "LAKEHAUL_TYPE_FILTER_FILE", hide_env = true, value_name = "FILE")]
     pub type_filter_file: Option<PathBuf>,
     /// What else to send along, like LatestProvenanceResources
-    #[arg(long, env = "LAKEHAUL_INCLUDE_ASSOCIATED_DATA", hide_env = true, value_name = "CODE,…", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "LAKEHAUL_INCLUDE_ASSOCIATED_DATA",
+        hide_env = true,
+        value_name = "CODE,…",
+        value_delimiter = ','
+    )]
     pub include_associated_data: Vec<String>,
     /// Have output files organized by the instances of this type, like Patient
     #[arg(long, env = "LAKEHAUL_ORGANIZE_OUTPUT_BY", hide_env = true, value_name = "TYPE")]

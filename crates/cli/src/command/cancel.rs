@@ -21,7 +21,8 @@ pub(super) fn run(args: &CancelArgs, manner: Manner, given: &Given) -> Result<Ex
     let there = lakehaul_load::unfinished(&lake).map_err(failed())?;
     if !there.iter().any(|(name, _)| name == run) {
         let names: Vec<&str> = there.iter().map(|(name, _)| name.as_str()).collect();
-        let others = if names.is_empty() { "all have finished".to_owned() } else { format!("there is {}", names.join(", ")) };
+        let others =
+            if names.is_empty() { "all have finished".to_owned() } else { format!("there is {}", names.join(", ")) };
         return Err(Failure::Usage(format!("{lake} has no unfinished run {run}; {others}")));
     }
     let client = Client::new(client, Arc::new(SystemClock), Arc::new(())).map_err(LoadError::from).map_err(failed())?;

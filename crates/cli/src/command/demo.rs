@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use lakehaul_fetch::{Auth, ClientOptions, ExportParameters, FetchEvent, Kind, SecretStyle};
 use lakehaul_load::{
-    AfterExport, Clock, Earlier, Event, ExportRequest, LoadOptions, Observer, Since, SystemClock,
+    AfterExport, Clock, Earlier, Event, ExportRequest, LoadOptions, Observer, RawFiles, Since, SystemClock,
 };
 use lakehaul_sim::members::{Members, MembersOptions, Split};
 use lakehaul_sim::{At, Endpoint, Fault, Scenario, Sim, Target, When};
@@ -78,7 +78,7 @@ fn misbehaving(scenario: Scenario) -> Scenario {
         .fault("ExplanationOfBenefit.0001.ndjson", When::Nth(1), Fault::reset_at(At::Body(1_000_000)))
         .fault("Observation.0001.ndjson", When::Nth(1), Fault::truncate_at(At::Body(300_000)))
         .fault("Claim.0002.ndjson", When::Nth(1), Fault::status(503).retry_after(1))
-        .fault(Target::AnyFile, When::Nth(6), Fault::revoke_tokens())
+        .fault(Target::AnyFile, When::Nth(14), Fault::revoke_tokens())
 }
 
 fn request(sim: &Sim, lake: &str) -> Result<ExportRequest, Failure> {
@@ -100,6 +100,7 @@ fn request(sim: &Sim, lake: &str) -> Result<ExportRequest, Failure> {
         options: LoadOptions::default(),
         earlier: Earlier::Forget,
         afterwards: AfterExport::Delete,
+        raw: RawFiles::Streamed,
         max_duration: None,
     })
 }
@@ -174,7 +175,7 @@ impl Observer for Story {
     fn event(&self, event: Event<'_>) {
         if let Some((what, text)) = self.line(&event) {
             // Stderr may be gone; the result still comes.
-            let _ = writeln!(std::io::stderr(), "  {what:<9}{text}");
+            let _ = writeln!(std::io::stderr(), "  {what:<10}{text}");
         }
     }
 }
@@ -193,7 +194,8 @@ struct Seen {
 impl Seen {
     fn of(sim: &Sim) -> Seen {
         let log = sim.log();
-        let count = |wanted: &dyn Fn(&lakehaul_sim::Seen) -> bool| log.iter().filter(|seen| wanted(seen)).count() as u64;
+        let count =
+            |wanted: &dyn Fn(&lakehaul_sim::Seen) -> bool| log.iter().filter(|seen| wanted(seen)).count() as u64;
         Seen {
             requests: log.len() as u64,
             busy: count(&|seen| seen.status == 503),
@@ -250,4 +252,65 @@ With a real payer:
   lakehaul export --kind oneup-provider --tenant TENANT --client-id ID --to lake
 "
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use lakehaul_load::{RunRecord, RunStatus, Totals};
+
+    use super::*;
+
+    /// A folder with a run record of this source.
+    fn lake(folder: &Path, source: &str) -> String {
+        let record = RunRecord {
+            run: "20261122T074157Z-1f2e3d4c".to_owned(),
+            status: RunStatus::Complete,
+            source: source.to_owned(),
+            transaction_time: None,
+            started: String::new(),
+            finished: String::new(),
+            plan: String::new(),
+            output_files: vec![],
+            tables: vec![],
+            deleted_resources: None,
+            export: None,
+            totals: Totals::default(),
+            problems: vec![],
+        };
+        let lake = folder.join("lake");
+        std::fs::create_dir_all(lake.join("_lake/runs")).expect("made");
+        std::fs::create_dir_all(lake.join("Patient")).expect("made");
+        std::fs::write(lake.join("Patient/part-1.parquet"), "").expect("written");
+        let text = serde_json::to_string(&record).expect("plain data");
+        std::fs::write(lake.join(format!("_lake/runs/{}.json", record.run)), text).expect("written");
+        lake.display().to_string()
+    }
+
+    #[test]
+    fn only_a_lake_of_the_demos_is_replaced() {
+        const OURS: &str = "oneup-provider 127.0.0.1/demo";
+        let folder = tempfile::tempdir().expect("a folder");
+        let new = folder.path().join("new").display().to_string();
+        assert!(matches!(make_room(&new, false), Ok(false)));
+        std::fs::create_dir(&new).expect("made");
+        assert!(matches!(make_room(&new, true), Ok(false)), "an empty folder is room");
+
+        let ours = lake(folder.path(), OURS);
+        assert!(make_room(&ours, true).is_err(), "a lake that was named is left alone");
+        std::fs::write(Path::new(&ours).join("notes.txt"), "").expect("written");
+        assert!(make_room(&ours, false).is_err(), "there is something else in it");
+        std::fs::remove_file(Path::new(&ours).join("notes.txt")).expect("removed");
+        std::fs::write(Path::new(&ours).join("Patient/notes.txt"), "").expect("written");
+        assert!(make_room(&ours, false).is_err(), "there is something else in a table");
+        std::fs::remove_file(Path::new(&ours).join("Patient/notes.txt")).expect("removed");
+        assert!(matches!(make_room(&ours, false), Ok(true)));
+        assert!(!Path::new(&ours).exists());
+
+        for source in ["oneup-provider 127.0.0.1/bison", "export/manifest.json"] {
+            let other = lake(folder.path(), source);
+            let failure = make_room(&other, false).expect_err("it is a real one");
+            assert!(failure.to_string().contains("name one with --to"), "{failure}");
+            assert!(Path::new(&other).exists());
+        }
+    }
 }

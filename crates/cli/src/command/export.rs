@@ -68,9 +68,7 @@ fn dry_run(request: &ExportRequest, manner: Manner) -> Result<Exit, Failure> {
 /// The parameters, without what may name patients.
 fn named(request: &ExportRequest) -> Vec<String> {
     let parameters = &request.parameters;
-    let list = |name: &str, values: &[String]| {
-        (!values.is_empty()).then(|| format!("{name}={}", values.join(",")))
-    };
+    let list = |name: &str, values: &[String]| (!values.is_empty()).then(|| format!("{name}={}", values.join(",")));
     let hidden = |name: &str, count: usize| (count > 0).then(|| format!("{name} ({count}, not shown)"));
     let one = |name: &str, value: Option<&str>| value.map(|value| format!("{name}={value}"));
     let since = match &request.since {

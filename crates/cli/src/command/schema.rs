@@ -42,9 +42,9 @@ pub(super) fn run(args: &SchemaArgs, manner: Manner) -> Result<Exit, Failure> {
         // The table of deletions first: the views of the current state read it.
         let deleted = (deletions == Deletions::Told)
             .then(|| (DELETED_RESOURCES.to_owned(), deletions_statement(dialect, &location)));
-        let tables = schemas
-            .iter()
-            .map(|schema| (schema.resource_type().to_owned(), statements(dialect, schema, &location, layout, deletions)));
+        let tables = schemas.iter().map(|schema| {
+            (schema.resource_type().to_owned(), statements(dialect, schema, &location, layout, deletions))
+        });
         for (table, statements) in deleted.into_iter().chain(tables) {
             match manner.form {
                 Form::Text => writeln!(out, "{statements}")?,

@@ -23,8 +23,10 @@ pub(super) fn sentence(event: &FetchEvent<'_>) -> String {
             format!("access token obtained, good for {}", figures::duration(*seconds as f64))
         }
         FetchEvent::TokenObtained { seconds: None } => "access token obtained, for how long is not said".to_owned(),
-        FetchEvent::KickOffSent { url } => format!("kick-off sent to {url}"),
-        FetchEvent::Accepted { location } => format!("the server has begun the export; its status is told at {location}"),
+        FetchEvent::KickOffSent { url } => format!("asking for an export: {url}"),
+        FetchEvent::Accepted { location } => {
+            format!("the server has begun the export; its status is told at {location}")
+        }
         FetchEvent::StatusAnswered { running } => {
             let next = figures::duration(running.next_in.as_secs_f64());
             format!("{}; asked again in {next}", state(running))
@@ -86,7 +88,9 @@ pub fn deleted(cancelled: &Cancelled) -> String {
     match cancelled {
         Cancelled::Done => "all is in the lake, and the server deletes its export".to_owned(),
         Cancelled::Refused { status } => {
-            format!("all is in the lake; the server does not delete exports when asked to ({status}), which does no harm")
+            format!(
+                "all is in the lake; the server does not delete exports when asked to ({status}), which does no harm"
+            )
         }
         Cancelled::Gone => "all is in the lake, and the server has no export any more".to_owned(),
     }

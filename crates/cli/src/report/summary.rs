@@ -120,7 +120,9 @@ fn verdict(summary: &LoadSummary, closing: &Closing<'_>) -> String {
         text.push_str(&format!("; peak memory: {}", figures::bytes(peak)));
     }
     if let (Origin::Server, Some(time)) = (closing.origin, &summary.transaction_time) {
-        text.push_str(&format!("\nData as of {time}; the same command with --since last brings what changes after it."));
+        text.push_str(&format!(
+            "\nData as of {time}; the same command with --since last brings what changes after it."
+        ));
     }
     text
 }

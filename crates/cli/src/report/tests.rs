@@ -84,7 +84,10 @@ fn problems() -> Vec<Problem> {
         Problem::FewerThanDeclared { output_file: "Claim.000.ndjson".into(), declared: 10, resources: 9 },
         Problem::Outcomes { lines: 3 },
         Problem::Unreadable { output_file: "Patient.000.ndjson.gz".into(), why: "the gzip data ends too early".into() },
-        Problem::Lost { output_file: "Claim.001.ndjson".into(), why: "the output file was answered with 410 Gone".into() },
+        Problem::Lost {
+            output_file: "Claim.001.ndjson".into(),
+            why: "the output file was answered with 410 Gone".into(),
+        },
         Problem::FewerThanExported { exported: 31, resources: 30 },
         Problem::FailedBatches { failed: 1, total: 6 },
     ]
@@ -136,8 +139,12 @@ fn a_load_of_nothing_but_rejects() {
 
 #[test]
 fn paths_are_quoted_and_the_layout_is_followed() {
-    let closing =
-        Closing { lake: "it's/my lake", layout: Layout::Hive, origin: Origin::Files { source: Some("an export") }, peak_memory_bytes: None };
+    let closing = Closing {
+        lake: "it's/my lake",
+        layout: Layout::Hive,
+        origin: Origin::Files { source: Some("an export") },
+        peak_memory_bytes: None,
+    };
     let text = render(&summary(), &closing);
     assert!(text.contains("'it''s/my lake/resource_type=ExplanationOfBenefit/*.parquet'"), "{text}");
     assert!(text.contains(r"lakehaul verify 'it'\''s/my lake' --roundtrip 'an export'"), "{text}");
@@ -149,9 +156,13 @@ fn problems_say_what_to_do() {
     let few = Allowed { rejects: RejectLimit::UpTo(1), partial: false };
     let all = Allowed { rejects: RejectLimit::All, partial: true };
     let files = Origin::Files { source: None };
-    for (origin, allowed) in
-        [(files, Allowed::default()), (files, few), (files, all), (Origin::Server, Allowed::default()), (Origin::Server, all)]
-    {
+    for (origin, allowed) in [
+        (files, Allowed::default()),
+        (files, few),
+        (files, all),
+        (Origin::Server, Allowed::default()),
+        (Origin::Server, all),
+    ] {
         for problem in problems() {
             let exit = Exit::of_problem(&problem, allowed);
             let advice = advice(&problem, ("lake/", origin), RUN, exit, allowed);
@@ -248,7 +259,9 @@ fn what_a_server_does_is_told_in_sentences() {
     let buffer = Buffer::default();
     let reporter = Reporter::new(Voice::Lines, Level::Debug, Box::new(buffer.clone()));
     let quiet = Running { progress: None, batches: None, ..running() };
-    for event in server_events(&running()).into_iter().chain([Event::Server(FetchEvent::StatusAnswered { running: &quiet })]) {
+    for event in
+        server_events(&running()).into_iter().chain([Event::Server(FetchEvent::StatusAnswered { running: &quiet })])
+    {
         reporter.event(event);
     }
     // Without the times, which are the clock's.

@@ -196,7 +196,12 @@ mod tests {
         let file = folder.path().join("ids");
         std::fs::write(&file, "1\n\n 2 \r\n").expect("written");
         check(&format!("--patient-file {}", file.display()), Level::Patient, &["1", "2"], Method::Post);
-        check(&format!("--patient 0 --patient-file {}", file.display()), Level::Patient, &["0", "1", "2"], Method::Post);
+        check(
+            &format!("--patient 0 --patient-file {}", file.display()),
+            Level::Patient,
+            &["0", "1", "2"],
+            Method::Post,
+        );
         std::fs::write(&file, "\n").expect("written");
         let error = asked(&format!("--patient-file {}", file.display())).expect_err("nobody").to_string();
         assert!(error.contains("names no patient"), "{error}");

@@ -1,7 +1,7 @@
 //! `lakehaul export` and `lakehaul cancel` as meant.
 
 use lakehaul_fetch::{ClientOptions, ExportParameters};
-use lakehaul_load::{AfterExport, Earlier, ExportRequest, LoadOptions, Since};
+use lakehaul_load::{AfterExport, Earlier, ExportRequest, LoadOptions, RawFiles, Since};
 
 use super::{Given, allowed, ask, destination, lake, loading, server};
 use crate::args::{CancelArgs, ExportArgs};
@@ -40,6 +40,7 @@ pub fn export(args: &ExportArgs, given: &Given) -> Result<ExportJob, Failure> {
         options,
         earlier: if args.fresh { Earlier::Forget } else { Earlier::TakeUp },
         afterwards: if args.keep_export { AfterExport::Keep } else { AfterExport::Delete },
+        raw: if args.keep_raw { RawFiles::Kept } else { RawFiles::Streamed },
         max_duration: args.server.patience.max_duration.map(|span| span.duration),
     };
     Ok(ExportJob { request, allowed: allowed(&args.loading) })

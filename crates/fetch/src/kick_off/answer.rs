@@ -22,7 +22,7 @@ pub(super) enum Reading {
     /// Ask there: as the server wrote it, made absolute.
     Accepted(Url),
     /// The first page of the manifest, and where it came from.
-    Done(Body, Url),
+    Done(Box<Body>, Url),
     /// Try again.
     NotNow { failure: FetchError, asked: Option<Duration>, begun: Begun },
     /// No.
@@ -38,7 +38,7 @@ pub(super) fn read(http: &Http, outgoing: &Outgoing, answer: &Whole) -> Reading 
         && let status::Reading::Complete(body) = status::read(answer.status, &answer.headers, &answer.body)
         && body.has_output()
     {
-        return Reading::Done(body, answer.url.clone());
+        return Reading::Done(Box::new(body), answer.url.clone());
     }
     if let Some(location) = location_of(&answer.headers, &answer.url, outgoing) {
         return Reading::Accepted(location);

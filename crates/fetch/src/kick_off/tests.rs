@@ -45,25 +45,29 @@ fn client(kind: Kind, base: &str) -> (Http, Arc<PaperClock>, Arc<Notes>) {
 #[test]
 fn where_a_kick_off_goes() {
     #[track_caller]
-    fn check(kind: Kind, export: ExportParameters, expected: &str) {
+    fn check(kind: Kind, export: &ExportParameters, expected: &str) {
         let (http, ..) = client(kind, "https://a.example");
-        assert_eq!(url(&http, &export).unwrap().expose().as_str(), expected);
+        assert_eq!(url(&http, export).unwrap().expose().as_str(), expected);
     }
     let level = |level| ExportParameters { level, ..ExportParameters::default() };
-    check(Kind::OneupProvider, level(Level::System), "https://a.example/v1/bison/bulk-data/r4/$export");
-    check(Kind::OneupPayer, level(Level::Group("g1".into())), "https://a.example/v1/bison/bulk-data/r4/Group/g1/$export");
-    check(Kind::OneupPopulation, level(Level::System), "https://a.example/v1/bison/bulk-export/bulk-data/r4/$export");
-    check(Kind::Smart, level(Level::Patient), "https://a.example/Patient/$export");
+    check(Kind::OneupProvider, &level(Level::System), "https://a.example/v1/bison/bulk-data/r4/$export");
+    check(
+        Kind::OneupPayer,
+        &level(Level::Group("g1".into())),
+        "https://a.example/v1/bison/bulk-data/r4/Group/g1/$export",
+    );
+    check(Kind::OneupPopulation, &level(Level::System), "https://a.example/v1/bison/bulk-export/bulk-data/r4/$export");
+    check(Kind::Smart, &level(Level::Patient), "https://a.example/Patient/$export");
     check(
         Kind::Smart,
-        all_parameters(Method::Get),
+        &all_parameters(Method::Get),
         "https://a.example/Group/g%2F1%20%C3%A4/$export?_outputFormat=application/fhir%2Bndjson\
          &_since=2026-01-01T00:00:00%2B01:00&_until=2026-02-01&_type=Patient,Claim&_elements=id,Patient.name\
          &_typeFilter=Claim%3Fstatus%3Dactive%26a%3Db%20c&_typeFilter=Claim%3Fx%3D1,2\
          &includeAssociatedData=LatestProvenanceResources,_x&patient=Patient/1&patient=Patient/2\
          &organizeOutputBy=Patient&allowPartialManifests=true&_mdm=true%7Cx",
     );
-    check(Kind::Smart, all_parameters(Method::Post), "https://a.example/Group/g%2F1%20%C3%A4/$export");
+    check(Kind::Smart, &all_parameters(Method::Post), "https://a.example/Group/g%2F1%20%C3%A4/$export");
     let (http, ..) = client(Kind::Smart, "https://a.example");
     for id in ["", ".", ".."] {
         assert_eq!(url(&http, &level(Level::Group(id.to_owned()))).unwrap_err().kind(), ErrorKind::Usage);
@@ -126,7 +130,10 @@ fn the_same_request_has_the_same_text() {
         ExportParameters { since: Some("A".into()), ..ExportParameters::default() },
         ExportParameters { until: Some("A".into()), ..ExportParameters::default() },
         ExportParameters { extra: vec![("a".into(), "b&c=d".into())], ..ExportParameters::default() },
-        ExportParameters { extra: vec![("a".into(), "b".into()), ("c".into(), "d".into())], ..ExportParameters::default() },
+        ExportParameters {
+            extra: vec![("a".into(), "b".into()), ("c".into(), "d".into())],
+            ..ExportParameters::default()
+        },
     ];
     let texts: std::collections::HashSet<_> = variants.iter().map(ExportParameters::canonical).collect();
     assert_eq!(texts.len(), variants.len());
@@ -167,7 +174,8 @@ async fn where_servers_put_the_location() {
         assert!(result.starts_with('/') == notes.iter().any(|note| note.starts_with("Accepted")), "{name}: {notes:?}");
     };
     let (oneup, smart) = (Kind::OneupPayer, Kind::Smart);
-    check(smart, "Content-Location", |_| Reply::new(202, "").header("content-location", "/job/1?a=b"), "/job/1?a=b").await;
+    check(smart, "Content-Location", |_| Reply::new(202, "").header("content-location", "/job/1?a=b"), "/job/1?a=b")
+        .await;
     check(smart, "of a 200", |_| Reply::new(200, "").header("content-location", "/job/1"), "/job/1").await;
     check(smart, "Location", |_| Reply::new(201, "").header("location", "/job/2"), "/job/2").await;
     check(
@@ -225,14 +233,33 @@ async fn where_servers_put_the_location() {
         "/job/9",
     )
     .await;
-    check(oneup, "only an id", |_| Reply::new(202, tracking("Track job cmk1cuald0005l701")), &format!("{JOB}cmk1cuald0005l701"))
-        .await;
-    check(oneup, "nowhere", |_| Reply::new(202, tracking("Export accepted.")), "ExportFailed: the kick-off was answered with").await;
-    check(smart, "nothing at all", |_| Reply::new(202, ""), "ExportFailed: the kick-off was answered with 202 Accepted, but not").await;
+    check(
+        oneup,
+        "only an id",
+        |_| Reply::new(202, tracking("Track job cmk1cuald0005l701")),
+        &format!("{JOB}cmk1cuald0005l701"),
+    )
+    .await;
+    check(
+        oneup,
+        "nowhere",
+        |_| Reply::new(202, tracking("Export accepted.")),
+        "ExportFailed: the kick-off was answered with",
+    )
+    .await;
+    check(
+        smart,
+        "nothing at all",
+        |_| Reply::new(202, ""),
+        "ExportFailed: the kick-off was answered with 202 Accepted, but not",
+    )
+    .await;
     check(
         smart,
         "the manifest at once",
-        |_| Reply::new(200, r#"{"transactionTime":"x","output":[{"type":"A","url":"/f/1"},{"type":"A","url":"/f/2"}]}"#),
+        |_| {
+            Reply::new(200, r#"{"transactionTime":"x","output":[{"type":"A","url":"/f/1"},{"type":"A","url":"/f/2"}]}"#)
+        },
         "done: 1 2",
     )
     .await;
@@ -250,15 +277,24 @@ async fn where_servers_put_the_location() {
         "/job/3",
     )
     .await;
-    check(smart, "a scheme that is none", |_| Reply::new(202, "").header("content-location", "file:///x"), "ExportFailed").await;
-    check(smart, "userinfo", |_| Reply::new(202, "").header("content-location", "//me@h.example/x"), "UntrustedOrigin").await;
-    check(smart, "plain http", |_| Reply::new(202, "").header("content-location", "//h.example/x"), "UntrustedOrigin").await;
+    check(
+        smart,
+        "a scheme that is none",
+        |_| Reply::new(202, "").header("content-location", "file:///x"),
+        "ExportFailed",
+    )
+    .await;
+    check(smart, "userinfo", |_| Reply::new(202, "").header("content-location", "//me@h.example/x"), "UntrustedOrigin")
+        .await;
+    check(smart, "plain http", |_| Reply::new(202, "").header("content-location", "//h.example/x"), "UntrustedOrigin")
+        .await;
 }
 
 #[tokio::test]
 async fn a_foreign_location_is_told() {
     let (result, notes) =
-        kicked_off(Kind::Smart, |_| Reply::new(202, "").header("content-location", "https://other.example/job/1")).await;
+        kicked_off(Kind::Smart, |_| Reply::new(202, "").header("content-location", "https://other.example/job/1"))
+            .await;
     assert_eq!(result, "https://other.example/job/1");
     assert!(notes.iter().any(|note| note.contains("at https://other.example, which is neither")), "{notes:?}");
     let (result, notes) = kicked_off(Kind::OneupPayer, |_| {
@@ -284,7 +320,8 @@ async fn refusals_are_told_in_the_servers_words() {
     check(Kind::Smart, 500, NO, &format!("{refused} (500), also after 4 retries")).await;
     check(Kind::Smart, 404, "", "ExportFailed: the server refuses the export: 404 Not Found Check the base URL").await;
     check(Kind::Smart, 403, NO, "Auth: the server refuses the export: error invalid: bad _type (403)").await;
-    let hint = "Auth: the server refuses the export: 403 Forbidden The client must be registered for: Payer claims data";
+    let hint =
+        "Auth: the server refuses the export: 403 Forbidden The client must be registered for: Payer claims data";
     check(Kind::OneupPayer, 403, "", hint).await;
     check(Kind::Smart, 401, "", "Auth").await;
     let busy = "Transport: the kick-off was answered with 429 Too Many Requests, also after 4 retries An export may be running";
@@ -314,8 +351,10 @@ async fn raw(answers: Vec<Option<&'static str>>) -> (String, Arc<AtomicUsize>) {
 
 #[tokio::test]
 async fn what_may_have_begun_an_export_is_sent_again_once_and_told() {
-    const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\nContent-Location: /job/1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    const CUT: &str = "HTTP/1.1 202 Accepted\r\nContent-Location: /job/1\r\nContent-Length: 9\r\nConnection: close\r\n\r\nab";
+    const ACCEPTED: &str =
+        "HTTP/1.1 202 Accepted\r\nContent-Location: /job/1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    const CUT: &str =
+        "HTTP/1.1 202 Accepted\r\nContent-Location: /job/1\r\nContent-Length: 9\r\nConnection: close\r\n\r\nab";
     const CUT_BLIND: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nab";
     const BUSY: &str = "HTTP/1.1 503 No\r\nRetry-After: 9\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     const GATEWAY: &str = "HTTP/1.1 504 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -328,7 +367,10 @@ async fn what_may_have_begun_an_export_is_sent_again_once_and_told() {
         let warnings = notes.all().iter().filter(|note| note.contains("nobody will fetch")).count();
         assert_eq!(warnings, usize::from(warned), "{name}: {:?}", notes.all());
         if let Err(error) = result {
-            assert!(error.kind() == ErrorKind::Transport && error.hint().unwrap().contains("may have begun"), "{error:?}");
+            assert!(
+                error.kind() == ErrorKind::Transport && error.hint().unwrap().contains("may have begun"),
+                "{error:?}"
+            );
         }
         clock.waits()
     };

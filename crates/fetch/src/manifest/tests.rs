@@ -87,8 +87,8 @@ fn every_version_of_the_guide() {
 #[test]
 fn members_may_be_missing_or_odd() {
     #[track_caller]
-    fn check(text: &str, expected: Manifest) {
-        assert_eq!(joined(Kind::Smart, &[text]).unwrap().0, expected, "{text}");
+    fn check(text: &str, expected: &Manifest) {
+        assert_eq!(joined(Kind::Smart, &[text]).unwrap().0, *expected, "{text}");
     }
     let empty = Manifest {
         transaction_time: None,
@@ -108,12 +108,12 @@ fn members_may_be_missing_or_odd() {
         r#"{"output":[],"outputOrganizedBy":null,"batches":{"running":"some"},"link":[]}"#,
         r#"{"output":[{"url":7},5]}"#,
     ] {
-        check(text, empty.clone());
+        check(text, &empty);
     }
     let batches = |running, complete, failed, total| Some(Batches { running, complete, failed, total });
     check(
         r#"{"requiresAccessToken":"False","resourceCount":"12","batches":{"running":"1","complete":2,"failed":3}}"#,
-        Manifest {
+        &Manifest {
             requires_access_token: false,
             resource_count: Some(12),
             batches: batches(1, 2, 3, 6),
@@ -122,7 +122,7 @@ fn members_may_be_missing_or_odd() {
     );
     check(
         r#"{"batches":{"running":18446744073709551615,"complete":18446744073709551615}}"#,
-        Manifest { batches: batches(u64::MAX, u64::MAX, 0, u64::MAX), ..empty },
+        &Manifest { batches: batches(u64::MAX, u64::MAX, 0, u64::MAX), ..empty },
     );
 }
 
@@ -186,7 +186,7 @@ fn a_gateway_is_one_host() {
 fn hostile_urls() {
     use ErrorKind::{ExportFailed, UntrustedOrigin};
     for requires in [TRUE, FALSE, ABSENT] {
-        let mut check = |url: &str, expected| check_url(Kind::Smart, requires, url, expected);
+        let check = |url: &str, expected| check_url(Kind::Smart, requires, url, expected);
         check("file:///etc/passwd", Err((UntrustedOrigin, "output entry 2 has the scheme file")));
         check("ftp://gateway.example/f", Err((UntrustedOrigin, "the scheme ftp")));
         check("data:text/plain,sesame", Err((UntrustedOrigin, "the scheme data")));
@@ -260,7 +260,9 @@ fn a_manifest_without_a_client() {
     let read = |text: &str| Manifest::read(text.as_bytes(), &url, &[]);
     let manifest = read(r#"{"output":[{"url":"a"}]}"#).unwrap();
     assert_eq!(manifest.files[0].url.expose().as_str(), "https://payer.example/m/a");
-    for text in ["", "[]", "{}", r#"{"resourceType":"Patient"}"#, r#"{"output":{}}"#, "{\"output\":[]} {}", "<html>", "null"] {
+    for text in
+        ["", "[]", "{}", r#"{"resourceType":"Patient"}"#, r#"{"output":{}}"#, "{\"output\":[]} {}", "<html>", "null"]
+    {
         assert_eq!(read(text).unwrap_err().kind(), ErrorKind::ExportFailed, "{text}");
     }
     assert_eq!(Manifest::read(b"{}", &Url::parse("file:///x").unwrap(), &[]).unwrap_err().kind(), ErrorKind::Usage);

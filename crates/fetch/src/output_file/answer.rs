@@ -119,7 +119,9 @@ pub(super) fn judge(asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap) 
         StatusCode::NO_CONTENT => Verdict::Final(changed("it is empty")),
         StatusCode::PARTIAL_CONTENT => match asked.ask {
             Ask::From(start) => part(asked, start, headers),
-            Ask::Whole => Verdict::NotNow(FetchError::transient(format!("{} to a request without a range", answered()))),
+            Ask::Whole => {
+                Verdict::NotNow(FetchError::transient(format!("{} to a request without a range", answered())))
+            }
         },
         StatusCode::RANGE_NOT_SATISFIABLE => match asked.ask {
             Ask::From(start) => nothing_there(asked, start, headers),
@@ -213,7 +215,9 @@ fn nothing_there(asked: &Asked<'_>, start: u64, headers: &HeaderMap) -> Verdict 
     let told = headers.get(CONTENT_RANGE).and_then(ContentRange::read).and_then(|range| range.total);
     match told {
         Some(total) if total < asked.position => Verdict::Final(changed("it is shorter")),
-        Some(total) if total == asked.position && asked.total_bytes.is_none_or(|known| known == total) => Verdict::Complete,
+        Some(total) if total == asked.position && asked.total_bytes.is_none_or(|known| known == total) => {
+            Verdict::Complete
+        }
         // Without a total it only confirms an end that has been seen; anywhere else the file may have been cut short.
         None if asked.at_an_end && start == asked.position && asked.total_bytes.is_none() => Verdict::Complete,
         _ => Verdict::RangesUseless,

@@ -20,7 +20,7 @@ pub(super) struct Seen {
 /// Holds bytes that come again against those that were handed out.
 pub(super) enum Check {
     /// From the file's first byte on.
-    Prefix { left: u64, hash: Xxh3, expected: u128 },
+    Prefix { left: u64, hash: Box<Xxh3>, expected: u128 },
     /// Only the last ones.
     Tail { expected: Vec<u8>, at: usize },
 }
@@ -60,7 +60,7 @@ impl Seen {
         if again == self.tail.len() as u64 {
             return Some(Check::Tail { expected: self.tail.clone(), at: 0 });
         }
-        Some(Check::Prefix { left: again, hash: Xxh3::new(), expected: self.hash.digest128() })
+        Some(Check::Prefix { left: again, hash: Box::default(), expected: self.hash.digest128() })
     }
 }
 

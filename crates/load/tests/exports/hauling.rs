@@ -1,7 +1,7 @@
 //! An undisturbed export.
 
 use lakehaul_fetch::Level;
-use lakehaul_load::{RunStatus, Since};
+use lakehaul_load::{RawFiles, RunStatus, Since};
 use lakehaul_sim::{Compressed, Gzip, Listed, Personality};
 
 use crate::scene::{Scene, members};
@@ -42,6 +42,19 @@ fn compressed_files_are_decompressed_by_the_workers() {
     let summary = scene.export(&scene.request()).unwrap();
     scene.is_whole(&summary);
     assert!(summary.totals.bytes < summary.totals.content_bytes / 2);
+}
+
+#[test]
+fn raw_files_are_kept_if_asked_for() {
+    let scene = Scene::new(Personality::Smart, |scenario| scenario.members(&members()));
+    let mut request = scene.request();
+    request.raw = RawFiles::Kept;
+    let summary = scene.export(&request).unwrap();
+    scene.is_whole(&summary);
+    for file in &summary.files {
+        let path = format!("{}/_lake/raw/{}/{}", scene.lake(), summary.run, file.name);
+        assert_eq!(std::fs::metadata(path).unwrap().len(), file.bytes, "{}", file.name);
+    }
 }
 
 #[test]

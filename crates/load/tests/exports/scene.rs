@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use lakehaul_fetch::{Auth, ClientOptions, ExportParameters, Kind, SecretStyle};
 use lakehaul_load::{
-    AfterExport, Clock, Earlier, Event, ExportRequest, LoadError, LoadOptions, LoadSummary, Observer, RunRecord,
+    AfterExport, Clock, Earlier, Event, ExportRequest, LoadError, LoadOptions, LoadSummary, Observer, RawFiles, RunRecord,
     Silent, Since, SystemClock, Warning, export,
 };
 use lakehaul_sim::members::{Members, MembersOptions, Split};
@@ -76,6 +76,7 @@ impl Scene {
             options: LoadOptions { threads: 2, ..LoadOptions::default() },
             earlier: Earlier::TakeUp,
             afterwards: AfterExport::Delete,
+            raw: RawFiles::Streamed,
             max_duration: None,
         }
     }

@@ -3,17 +3,21 @@
 //! and no FHIR type has two that differ only in it.
 
 use super::{Dialect, backquoted, backslash_escaped, folder};
-use crate::field::LeafType;
+use crate::field::{Field, LeafType};
 use crate::table_schema::TableSchema;
 
 const ATHENA: Dialect = Dialect { leaf, field_separator: ":", map: "MAP<STRING, STRING>" };
 
 /// `CREATE EXTERNAL TABLE … STORED AS PARQUET LOCATION …`. Hive takes a folder only with a slash at its end.
 pub fn athena_ddl(schema: &TableSchema, location: &str) -> String {
+    table(schema.resource_type(), &schema.fields(), location)
+}
+
+pub(super) fn table(name: &str, fields: &[Field], location: &str) -> String {
     format!(
         "CREATE EXTERNAL TABLE {} (\n{}\n)\nSTORED AS PARQUET\nLOCATION {};\n",
-        backquoted(schema.resource_type()),
-        ATHENA.columns(&schema.fields()),
+        backquoted(name),
+        ATHENA.columns(fields),
         backslash_escaped(&format!("{}/", folder(location))),
     )
 }

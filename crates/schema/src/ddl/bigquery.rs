@@ -1,7 +1,7 @@
 //! BigQuery. In comes a schema; out goes an external table over files in a bucket. It never loads a row.
 
 use super::{Dialect, backquoted, backslash_escaped, folder};
-use crate::field::LeafType;
+use crate::field::{Field, LeafType};
 use crate::table_schema::TableSchema;
 
 /// A Parquet MAP reads as a repeated `key_value`, unless a table's options ask for another form.
@@ -11,11 +11,15 @@ const BIGQUERY: Dialect =
 /// `CREATE EXTERNAL TABLE … OPTIONS (format = 'PARQUET', …)`. With list inference a Parquet LIST is an ARRAY of its
 /// elements; without, it is a struct `list` of structs `element`.
 pub fn bigquery_ddl(schema: &TableSchema, location: &str) -> String {
+    table(schema.resource_type(), &schema.fields(), location)
+}
+
+pub(super) fn table(name: &str, fields: &[Field], location: &str) -> String {
     format!(
         "CREATE EXTERNAL TABLE {} (\n{}\n)\nOPTIONS (\n  format = 'PARQUET',\n  enable_list_inference = true,\n  \
          uris = [{}]\n);\n",
-        backquoted(schema.resource_type()),
-        BIGQUERY.columns(&schema.fields()),
+        backquoted(name),
+        BIGQUERY.columns(fields),
         backslash_escaped(&format!("{}/*.parquet", folder(location))),
     )
 }

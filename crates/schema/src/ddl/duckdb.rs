@@ -2,18 +2,18 @@
 //! rows and sees files that are published later.
 
 use super::folder;
+use crate::field::Field;
 use crate::table_schema::TableSchema;
 
 /// A view of every row, named like the type, the columns in file order.
 ///
 /// `union_by_name` lets files of earlier runs lack columns. A glob pattern in the location keeps its meaning.
 pub fn duckdb_view(schema: &TableSchema, location: &str) -> String {
-    format!(
-        "CREATE OR REPLACE VIEW {} AS\nSELECT\n{}\nFROM {};\n",
-        quoted(schema.resource_type()),
-        column_list(schema),
-        files(location),
-    )
+    all_rows(schema.resource_type(), &schema.fields(), location)
+}
+
+pub(super) fn all_rows(name: &str, fields: &[Field], location: &str) -> String {
+    format!("CREATE OR REPLACE VIEW {} AS\nSELECT\n{}\nFROM {};\n", quoted(name), column_list(fields), files(location),)
 }
 
 /// A view of the current state, `<Type>_current`: of each id the newest row.
@@ -43,13 +43,13 @@ pub fn duckdb_current_view(schema: &TableSchema, location: &str, deleted_resourc
         "CREATE OR REPLACE VIEW {name} AS\nSELECT\n{}\nFROM {} AS resource\n{deletions}QUALIFY \"id\" IS NULL OR \
          row_number() OVER (\n  PARTITION BY \"id\"\n  ORDER BY {last_updated} DESC NULLS LAST, \"__run\" DESC, \
          \"__output_file\" DESC, \"__line\" DESC\n) = 1;\n",
-        column_list(schema),
+        column_list(&schema.fields()),
         files(location),
     )
 }
 
-fn column_list(schema: &TableSchema) -> String {
-    schema.fields().iter().map(|field| format!("  {}", quoted(&field.name))).collect::<Vec<_>>().join(",\n")
+fn column_list(fields: &[Field]) -> String {
+    fields.iter().map(|field| format!("  {}", quoted(&field.name))).collect::<Vec<_>>().join(",\n")
 }
 
 fn files(location: &str) -> String {

@@ -10,11 +10,15 @@ mod spark;
 mod athena;
 mod bigquery;
 mod duckdb;
+mod deleted_resources;
 
 use crate::field::{Field, FieldNode, LeafType};
 
 pub use athena::athena_ddl;
 pub use bigquery::bigquery_ddl;
+pub use deleted_resources::{
+    DELETED_RESOURCES, athena_deleted_ddl, bigquery_deleted_ddl, duckdb_deleted_view, spark_deleted_ddl,
+};
 pub use duckdb::{duckdb_current_view, duckdb_view};
 pub use spark::spark_ddl;
 

@@ -1,7 +1,7 @@
 //! Spark SQL. In comes a schema; out goes a table over its Parquet files. It never copies a row.
 
 use super::{Dialect, backquoted, backslash_escaped, folder};
-use crate::field::LeafType;
+use crate::field::{Field, LeafType};
 use crate::table_schema::TableSchema;
 
 const SPARK: Dialect = Dialect { leaf, field_separator: ": ", map: "MAP<STRING, STRING>" };
@@ -9,10 +9,14 @@ const SPARK: Dialect = Dialect { leaf, field_separator: ": ", map: "MAP<STRING, 
 /// `CREATE TABLE … USING PARQUET LOCATION …`: the columns are stated, so files that lack some read as null there,
 /// which `spark.read.parquet` of the folder does only with `mergeSchema`.
 pub fn spark_ddl(schema: &TableSchema, location: &str) -> String {
+    table(schema.resource_type(), &schema.fields(), location)
+}
+
+pub(super) fn table(name: &str, fields: &[Field], location: &str) -> String {
     format!(
         "CREATE TABLE {} (\n{}\n)\nUSING PARQUET\nLOCATION {};\n",
-        backquoted(schema.resource_type()),
-        SPARK.columns(&schema.fields()),
+        backquoted(name),
+        SPARK.columns(fields),
         backslash_escaped(folder(location)),
     )
 }

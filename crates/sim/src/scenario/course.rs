@@ -97,6 +97,7 @@ pub enum ExportEnd {
     Failed(String),
     /// It failed, and a PUT on the polling location makes it run again, to success.
     FailedUntilRetried(String),
-    /// It succeeded, but `batches.failed` is this (1upHealth), or nothing more (SMART: put an [`Outcome`](crate::Role::Outcome) file in).
+    /// It succeeded, but `batches.failed` is this (1upHealth), or nothing more (SMART: put an
+    /// [`Outcome`](crate::Role::Outcome) file in).
     Partial(u64),
 }

@@ -33,8 +33,12 @@ pub(super) fn findings(lake: Option<Result<String, Failure>>, options: Option<&L
     let existing = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
     let existing = existing.ancestors().find(|folder| folder.is_dir()).unwrap_or(path);
     if let Err(error) = try_to_write(existing) {
-        let failure = LoadError::Destination { action: "write to", path: existing.display().to_string(), source: error };
-        return vec![Finding::failure(ABOUT, &Failure::to(format!("write to {lake}"))(failure))];
+        let what = match there {
+            true => format!("{lake} cannot be written: {error}"),
+            false => format!("{lake} cannot be made, as {} cannot be written: {error}", existing.display()),
+        };
+        let mend = Some("the folder must be writable by you; or choose another with --to".to_owned());
+        return vec![Finding { about: ABOUT, grade: Grade::Problem(Exit::Destination), what, mend }];
     }
     if !there {
         let what = format!("{lake} does not exist yet; it will be made, and {} can be written", existing.display());
@@ -74,7 +78,11 @@ fn look(lake: &str, options: Option<&LoadOptions>) -> Result<Vec<Finding>, LoadE
     )];
     for (run, source) in lakehaul_load::unfinished(lake)? {
         let what = format!("run {run} of {source} has not finished");
-        findings.push(Finding::warning(ABOUT, what, "the command that began it takes it up; `lakehaul cancel` gives it up"));
+        findings.push(Finding::warning(
+            ABOUT,
+            what,
+            "the command that began it takes it up; `lakehaul cancel` gives it up",
+        ));
     }
     let fixed = |what: &'static str, has: String, asked: String| {
         Finding::failure(ABOUT, &Failure::to("load into it")(LoadError::SettingFixed { what, has, asked }))

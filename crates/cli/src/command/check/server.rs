@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use lakehaul_fetch::{
-    Auth, Capability, Client, ClientOptions, EndpointSource, Kind, Level, SecretStyle, TokenFacts,
-};
+use lakehaul_fetch::{Auth, Capability, Client, ClientOptions, EndpointSource, Kind, Level, SecretStyle, TokenFacts};
 
 use super::{Finding, connect};
 use crate::report::{Reporter, figures};
@@ -67,7 +65,11 @@ fn token(facts: &TokenFacts, options: &ClientOptions) -> Vec<Finding> {
         let missing: Vec<&str> = asked.split_whitespace().filter(|asked| !scopes.contains(asked)).collect();
         if !missing.is_empty() {
             let what = format!("{} was asked for and is not among its scopes", missing.join(" "));
-            findings.push(Finding::warning("token", what, "if an export is refused, have the client registered for it"));
+            findings.push(Finding::warning(
+                "token",
+                what,
+                "if an export is refused, have the client registered for it",
+            ));
         }
     }
     findings
@@ -82,7 +84,10 @@ fn server(capability: &Capability, options: &ClientOptions, level: Option<&Level
                 format!("it has no CapabilityStatement (metadata is answered with {status})"),
                 "look whether --base-url is the FHIR base; the server may export all the same",
             ),
-            _ => Finding::ok("server", format!("it answers; what it can do it does not say (metadata: {status}), as is usual")),
+            _ => Finding::ok(
+                "server",
+                format!("it answers; what it can do it does not say (metadata: {status}), as is usual"),
+            ),
         }];
     }
     let version = capability.fhir_version.as_deref();
@@ -114,8 +119,12 @@ fn server(capability: &Capability, options: &ClientOptions, level: Option<&Level
 fn authentication(capability: &Capability, auth: &Auth) -> Option<Finding> {
     let (method, mend) = match auth {
         Auth::PrivateKeyJwt { .. } => ("private_key_jwt", "look whether the client is registered for a secret instead"),
-        Auth::ClientSecret { style: SecretStyle::Form, .. } => ("client_secret_post", "try --client-secret-style basic"),
-        Auth::ClientSecret { style: SecretStyle::Basic, .. } => ("client_secret_basic", "try --client-secret-style form"),
+        Auth::ClientSecret { style: SecretStyle::Form, .. } => {
+            ("client_secret_post", "try --client-secret-style basic")
+        }
+        Auth::ClientSecret { style: SecretStyle::Basic, .. } => {
+            ("client_secret_basic", "try --client-secret-style form")
+        }
         _ => return None,
     };
     let methods = &capability.auth_methods;

@@ -102,18 +102,14 @@ fn defaults(args: &ExportArgs) -> Vec<(&'static str, String, &'static str)> {
     defaults.push(("retries", retries.to_string(), DEFAULT));
     defaults.push(("max-wait", Span { duration: max_wait }.to_string(), DEFAULT));
     defaults.push(("idle-timeout", Span { duration: idle_timeout }.to_string(), DEFAULT));
-    defaults.push(("memory", figures::bytes(options.memory_bytes), DEFAULT));
+    defaults.push(("memory", format!("{}MiB", options.memory_bytes >> 20), DEFAULT));
     defaults.push(("threads", options.threads.to_string(), DEFAULT));
     defaults
 }
 
 /// Whether they go together, and whether secrets are kept well.
 pub(super) fn findings(args: &ExportArgs, given: &Given, job: &CheckJob) -> Vec<Finding> {
-    let failures = [
-        job.client.as_ref().err(),
-        job.parameters.as_ref().err(),
-        job.options.as_ref().err(),
-    ];
+    let failures = [job.client.as_ref().err(), job.parameters.as_ref().err(), job.options.as_ref().err()];
     let mut findings: Vec<Finding> =
         failures.into_iter().flatten().map(|failure| Finding::failure("settings", failure)).collect();
     if findings.is_empty() {

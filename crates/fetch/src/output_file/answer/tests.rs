@@ -60,7 +60,12 @@ fn a_file_is_begun() {
     check(&first, 206, "content-range: bytes 0-9/10", "not now: Transport");
     check(&first, 416, "", "final: Transport");
     // Nothing was handed out, so whatever comes is the file.
-    check(&Case { known: "etag: \"a\"", total: Some(9), ..first }, 200, "etag: \"b\"\ncontent-length: 7", "body from 0 of Some(7), Told begun");
+    check(
+        &Case { known: "etag: \"a\"", total: Some(9), ..first },
+        200,
+        "etag: \"b\"\ncontent-length: 7",
+        "body from 0 of Some(7), Told begun",
+    );
 }
 
 #[test]
@@ -79,8 +84,14 @@ fn statuses() {
     check(&Case { ask: Ask::Whole, ..HALF }, 400, "", "final: Transport");
     check(&HALF, 204, "", "final: FileChanged");
     let version = Version::default();
-    let presigned =
-        Asked { ask: Ask::Whole, position: 0, total_bytes: None, version: &version, at_an_end: false, with_token: false };
+    let presigned = Asked {
+        ask: Ask::Whole,
+        position: 0,
+        total_bytes: None,
+        version: &version,
+        at_an_end: false,
+        with_token: false,
+    };
     for (status, kind) in [(400, ErrorKind::FileExpired), (401, ErrorKind::Auth)] {
         let Verdict::Final(error) = judge(&presigned, StatusCode::from_u16(status).unwrap(), &HeaderMap::new()) else {
             panic!("{status}")
@@ -91,7 +102,12 @@ fn statuses() {
 
 #[test]
 fn a_part() {
-    check(&HALF, 206, "content-range: bytes 50-99/100\ncontent-length: 50\netag: \"a\"", "body from 50 of Some(100), Told");
+    check(
+        &HALF,
+        206,
+        "content-range: bytes 50-99/100\ncontent-length: 50\netag: \"a\"",
+        "body from 50 of Some(100), Told",
+    );
     check(&HALF, 206, "content-range: bytes 50-69/100\ncontent-length: 20", "body from 50 of Some(100), Told");
     check(&HALF, 206, "content-range: bytes 50-99/*\ncontent-length: 50", "body from 50 of None, Open");
     check(&HALF, 206, "content-range: Bytes  50-99/100", "body from 50 of Some(100), Open");
@@ -135,7 +151,12 @@ fn a_part_of_a_coded_file() {
     check(&coded("content-encoding: gzip"), 206, range, "whole, please");
     check(&coded(""), 206, &format!("{range}\ncontent-encoding: gzip"), "whole, please");
     check(&coded("content-encoding: identity"), 206, range, "body from 50");
-    check(&strong, 200, "etag: \"a\"\ncontent-length: 100", "final: FileChanged: the output file has changed on the server since it was begun: its content coding");
+    check(
+        &strong,
+        200,
+        "etag: \"a\"\ncontent-length: 100",
+        "final: FileChanged: the output file has changed on the server since it was begun: its content coding",
+    );
 }
 
 #[test]
