@@ -2,6 +2,7 @@
 """Times `lakehaul export` over loopback against `lakehaul load` of the same files, in one run.
 
     cargo build --release --workspace --bins
+    cargo build --release -p lakehaul-sim --example serve
     python3 benches/compare/export.py FOLDER [--repeat 5] [--threads 2] [--concurrency 8]
 
 FOLDER holds plain `.ndjson` files (benches/compare/enlarge.py makes large ones). A simulated payer in another process
@@ -28,7 +29,7 @@ def main():
     parser.add_argument("--concurrency", type=int, default=8, metavar="N")
     parser.add_argument("--memory", default="1GiB", metavar="SIZE")
     parser.add_argument("--lakehaul", type=Path, default=RELEASE / "lakehaul", metavar="BINARY")
-    parser.add_argument("--serve", type=Path, default=RELEASE / "compare-serve", metavar="BINARY")
+    parser.add_argument("--serve", type=Path, default=RELEASE / "examples" / "serve", metavar="BINARY")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the lakes go for as long as they are needed")
     arguments = parser.parse_args()
 

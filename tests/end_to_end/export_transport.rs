@@ -15,7 +15,7 @@ mod listings;
 mod taking_up;
 
 /// Cases that wait more than they work run beside each other.
-const AT_A_TIME: usize = 6;
+const AT_A_TIME: usize = 12;
 
 /// Checks every case, several at a time, and names those that fail; what they found wrong is told before.
 #[track_caller]

@@ -3,7 +3,11 @@
 //! What a command needs to know of the payer is in its environment, so that any argument of a test overrides it. It is
 //! impatient: an attempt that fails is repeated at once, and soon given up.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use lakehaul_sim::{Personality, Role, Scenario, ServedFile, Sim};
 use serde_json::Value;
@@ -12,6 +16,9 @@ use crate::lakehaul::{Outcome, Place, outcome};
 
 /// Where every test's lake is, in its [`Place`].
 pub(crate) const LAKE: &str = "lake";
+
+/// No export of a test takes so long, however busy the machine is.
+const TOO_LONG: Duration = Duration::from_secs(120);
 
 /// A payer, and a place for what is exported from it.
 pub(crate) struct Payer {
@@ -71,8 +78,20 @@ impl Payer {
     }
 
     /// `lakehaul export`, to its end.
+    #[track_caller]
     pub(crate) fn export(&self, arguments: &[&str]) -> Outcome {
-        outcome(self.command(&[&["export"], arguments].concat()).output().expect("the binary starts"))
+        let mut command = self.command(&[&["export"], arguments].concat());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let id = child.id();
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || sender.send(child.wait_with_output()));
+        receiver.recv_timeout(TOO_LONG).map_or_else(
+            |_| {
+                let killed = Command::new("kill").args(["-9", &id.to_string()]).status();
+                panic!("the command has not ended after {TOO_LONG:?}; killed: {killed:?}");
+            },
+            |output| outcome(output.expect("the binary ends")),
+        )
     }
 
     /// `lakehaul export`, which goes on while the test does.
@@ -116,8 +135,8 @@ impl Payer {
         problems.iter().map(|problem| problem["kind"].as_str().expect("a kind").to_owned()).collect()
     }
 
-    /// Exit code 0 after one kick-off; each file in the run record is what the payer sent, the lake is what its run record
-    /// says, and the payer was asked for nothing but what it documents, never too early, without a token at another origin.
+    /// Exit code 0 after one kick-off; each file in the run record is what the payer sent, the lake is what its run records
+    /// say, and the payer was asked for nothing but what it documents, never too early, without a token at another origin.
     #[track_caller]
     pub(crate) fn is_whole(&self, outcome: &Outcome) {
         self.is_whole_after(1, outcome);
@@ -146,6 +165,7 @@ impl Payer {
         assert_eq!(record["output_files"].as_array().map(Vec::len), Some(model.files.len()), "{record}");
         assert_eq!(record["totals"]["rows"], model.resources(), "{record}");
         self.place.run(&["verify", LAKE]).exits_with(0);
+        assert_eq!(self.parts(), self.recorded_parts(), "parts in the lake, and in its run records");
         assert_eq!(self.sim.export_count(), kick_offs, "kick-offs\n{outcome}");
         self.is_well_behaved();
     }
@@ -166,13 +186,28 @@ impl Payer {
     #[track_caller]
     pub(crate) fn nothing_is_published(&self) {
         assert_eq!(self.records(), Vec::<Value>::new());
-        let Ok(lake) = std::fs::read_dir(self.place.path(LAKE)) else { return };
-        let tables = lake.map(|entry| entry.expect("an entry").file_name());
-        let tables: Vec<_> = tables.filter(|name| !name.to_string_lossy().starts_with(['_', '.'])).collect();
-        for table in tables {
-            let parts = std::fs::read_dir(self.place.path(LAKE).join(&table)).expect("a table's folder").count();
-            assert_eq!(parts, 0, "parts in {}", table.display());
-        }
+        assert_eq!(self.parts(), BTreeSet::new());
+    }
+
+    /// What a reader of the lake finds: all files in folders whose names are a table's.
+    fn parts(&self) -> BTreeSet<String> {
+        let names = |path: &Path| -> Vec<String> {
+            let entries = std::fs::read_dir(path).into_iter().flatten();
+            entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a plain name")).collect()
+        };
+        let lake = self.place.path(LAKE);
+        let tables = names(&lake).into_iter().filter(|name| !name.starts_with(['_', '.']));
+        tables.flat_map(|table| names(&lake.join(&table)).into_iter().map(move |name| format!("{table}/{name}"))).collect()
+    }
+
+    fn recorded_parts(&self) -> BTreeSet<String> {
+        let records = self.records();
+        let tables = |record: &Value| {
+            let tables = record["tables"].as_array().expect("a list of tables").clone();
+            tables.into_iter().chain(record.get("deleted_resources").cloned())
+        };
+        let files = records.iter().flat_map(tables).flat_map(|table| table["files"].as_array().expect("its parts").clone());
+        files.map(|file| file["path"].as_str().expect("a path").to_owned()).collect()
     }
 }
 

@@ -114,6 +114,8 @@ pub fn export(
 
     if let Some(location) = location
         && summary.problems.is_empty()
+        // Of a file whose end nobody could verify, the server's may be the only whole one.
+        && !summary.files.iter().any(|file| file.unverified_length)
         && request.afterwards == AfterExport::Delete
     {
         // All is published; a server that will not hear of it does no harm.
@@ -268,6 +270,8 @@ fn take_up_or_kick_off(
         Some(ExportState::KickOffSent) => observer.event(Event::Warning(Warning::KickOffUnknown)),
         None => {}
     }
+    // What comes before the kick-off has begun nothing at the server, whatever becomes of it.
+    runtime.block_on(client.authorize())?;
     ExportFile::put(store, &plan.run, ExportState::KickOffSent)?;
     match runtime.block_on(client.kick_off(parameters)) {
         Ok(KickOff::Accepted(location)) => {

@@ -84,7 +84,7 @@ pub struct OutputFile {
     pub other_type: u64,
     /// How many resources the manifest counts.
     pub declared_count: Option<u64>,
-    /// It came without any length: what was cut off at a line's end cannot be noticed.
+    /// It came without any length or count: what was cut off at a line's end cannot be noticed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unverified_length: bool,
 }

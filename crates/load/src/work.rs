@@ -312,7 +312,8 @@ impl Shared<'_> {
         };
         let finished = reading.account_end(|file| {
             file.content_bytes = end.content_bytes;
-            file.unverified_length = pipe_end == Some(PipeEnd::UnverifiedLength);
+            // A count shows what is missing.
+            file.unverified_length = pipe_end == Some(PipeEnd::UnverifiedLength) && file.declared_count.is_none();
             if let Some(received) = end.received {
                 (file.bytes, file.blake3) = (received.bytes, received.blake3);
             }

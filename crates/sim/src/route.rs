@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! provider, payer  /v1/{tenant}/bulk-data/r4/…             $export, Group/{id}/$export, $export/job/{id}, $export/file/{n}
+//!                                                           $export/job/{id}/pages/{n}
 //! population       /v1/{tenant}/bulk-export/bulk-data/r4/… the same, and {ResourceType} for one type
 //! smart            /fhir/…                                 $export, Patient/$export, Group/{id}/$export, metadata, …
 //!                  /auth/token, /bulk/exports/{id}, …/pages/{n}, …/files/{name}
@@ -160,6 +161,11 @@ impl Site {
             ["Patient", "$export"] => kick_off(Level::Patient, None),
             ["Group", id, "$export"] if !id.is_empty() => kick_off(Level::Group, None),
             ["$export", "job", export] if self.personality != Personality::Smart => self.export(method, export),
+            ["$export", "job", export, "pages", page]
+                if self.personality != Personality::Smart && method == Method::GET =>
+            {
+                page.parse().map_or(Route::Unknown, |page| Route::Page { export: export.to_owned(), page })
+            }
             ["$export", "file", name] if self.personality != Personality::Smart => self.file(method, None, name),
             ["metadata"] if method == Method::GET => Route::Metadata,
             [".well-known", "smart-configuration"] if method == Method::GET => Route::SmartConfiguration,
@@ -214,6 +220,8 @@ mod tests {
         check(OneupProvider, &Method::GET, "/v1/bison/bulk-data/r4/$export", &system());
         check(OneupPayer, &Method::GET, "/v1/bison/bulk-data/r4/Group/cmk1/$export", &group());
         check(OneupPayer, &Method::GET, "/v1/bison/bulk-data/r4/$export/job/1-2", &status());
+        let page = Route::Page { export: "1-2".to_owned(), page: 2 };
+        check(OneupPayer, &Method::GET, "/v1/bison/bulk-data/r4/$export/job/1-2/pages/2", &page);
         check(OneupPayer, &Method::GET, "/v1/bison/bulk-data/r4/$export/file/a.ndjson", &file(None));
         check(OneupPopulation, &Method::GET, "/v1/bison/bulk-export/bulk-data/r4/$export", &system());
         check(

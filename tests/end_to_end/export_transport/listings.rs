@@ -48,6 +48,10 @@ fn every_listing_gives_each_file_once() {
     let mut cases = Vec::new();
     for personality in personalities {
         for (name, scene) in scenes {
+            // A 200 without `batches` says that it is done.
+            if personality == Personality::Smart && name.ends_with("200") {
+                continue;
+            }
             cases.push((format!("{name}, {personality:?}"), (personality, scene)));
         }
     }

@@ -31,7 +31,7 @@ fn silences() -> Vec<(String, (Target, Fault))> {
 #[test]
 fn silence_is_noticed_in_time_and_ridden_out() {
     check_each(&silences(), |(target, fault)| {
-        let payer = Payer::smart(|scenario| {
+        let payer = Payer::provider(|scenario| {
             scenario.file(patient_file("x", 5)).running(1).fault(target.clone(), When::Nth(1), fault.clone())
         });
         let outcome = payer.export(&["--idle-timeout", "1s"]);
@@ -62,8 +62,8 @@ fn silence_for_ever_ends_the_export() {
 fn a_slow_drip_is_not_cut() {
     let drip = Fault::drip(30, Duration::from_millis(150));
     let payer = Payer::smart(|scenario| {
-        // 1600 bytes: 54 pieces, eight seconds.
-        scenario.file(patient_file("x", 25)).fault("x.ndjson", When::Always, drip)
+        // 900 bytes: 30 pieces, more than four seconds.
+        scenario.file(patient_file("x", 15)).fault("x.ndjson", When::Always, drip)
     });
     let outcome = payer.export(&["--idle-timeout", "3s"]);
     payer.is_whole(&outcome);

@@ -152,7 +152,7 @@ fn since_last_begins_where_the_last_export_ended() {
     let time = payer.record()["transaction_time"].as_str().expect("a time").to_owned();
     payer.is_whole_after(2, &payer.export(&["--since", "last"]));
     assert_eq!(payer.records().len(), 2);
-    let asked = format!("_since={}", time.replace(':', "%3A"));
+    let asked = format!("_since={time}");
     assert_eq!(kick_offs()[1].query.as_deref(), Some(&*asked));
 
     // What is asked for otherwise is another export: there is no last one of it.

@@ -160,7 +160,7 @@ fn lines_that_are_no_resources_of_the_export_are_rejected() {
         Case {
             name: "a status answer",
             scene: |scenario| x(scenario, r#"{"status":"Running","batches":{"running":1}}"#),
-            then: |payer, outcome| x_has(payer, outcome, 0, &["no_resource_type"]),
+            then: |payer, outcome| x_has(payer, outcome, 0, &["missing_resource_type"]),
             ..REJECTED
         },
     ]);

@@ -70,6 +70,13 @@ pub struct ExportArgs {
     /// Whom to ask.
     #[command(flatten)]
     pub server: ServerArgs,
+    /// Give up when the export has not come within this time [default: never]
+    #[arg(long, env = "LAKEHAUL_MAX_DURATION", hide_env = true, value_name = "DURATION", help_heading = "Patience")]
+    pub max_duration: Option<Span>,
+    /// The most output files at once; fewer where the server asks for mercy or memory is short [default: 8]
+    #[arg(long, env = "LAKEHAUL_CONCURRENCY", hide_env = true, value_name = "N", help_heading = "Patience")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: Option<u16>,
 }
 
 /// `lakehaul cancel`
@@ -222,7 +229,7 @@ pub struct ClientArgs {
     pub scope: Option<String>,
 }
 
-/// How long to wait, how often to ask again, how much at once.
+/// How long to wait and how often to ask again.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Patience")]
 pub struct PatienceArgs {
@@ -235,13 +242,6 @@ pub struct PatienceArgs {
     /// How long the server may be silent [default: 60s]
     #[arg(long, env = "LAKEHAUL_IDLE_TIMEOUT", hide_env = true, value_name = "DURATION")]
     pub idle_timeout: Option<Span>,
-    /// Give up when the export has not come within this time [default: never]
-    #[arg(long, env = "LAKEHAUL_MAX_DURATION", hide_env = true, value_name = "DURATION")]
-    pub max_duration: Option<Span>,
-    /// The most output files at once; fewer where the server asks for mercy or memory is short [default: 8]
-    #[arg(long, env = "LAKEHAUL_CONCURRENCY", hide_env = true, value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub concurrency: Option<u16>,
 }
 
 /// How a client's secret is sent.

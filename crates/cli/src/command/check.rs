@@ -101,7 +101,7 @@ fn connect(options: lakehaul_fetch::ClientOptions, reporter: &Arc<Reporter>) -> 
 
 fn text(settings: &[Setting], findings: &[Finding], manner: Manner) -> String {
     let mut text = String::new();
-    if !manner.quiet {
+    if !manner.quiet && !settings.is_empty() {
         let mut table = Table::new(&["option", "value", "from"], 3);
         for Setting { name, value, from } in settings {
             table.row([name.clone(), value.clone(), from.clone()]);

@@ -31,8 +31,8 @@ pub(super) fn sentence(event: &FetchEvent<'_>) -> String {
             let next = figures::duration(running.next_in.as_secs_f64());
             format!("{}; asked again in {next}", state(running))
         }
-        FetchEvent::Retry { what, attempt, of, wait, why } => {
-            format!("{why}; the {what} is sent again in {} ({attempt} of {of})", figures::duration(wait.as_secs_f64()))
+        FetchEvent::Retry { attempt, of, wait, why, .. } => {
+            format!("{why}; tried again in {} ({attempt} of {of})", figures::duration(wait.as_secs_f64()))
         }
         FetchEvent::Concurrency { host, now } => {
             format!("{host} is asked for {} at a time", figures::counted(*now as u64, "output file", "output files"))

@@ -30,7 +30,7 @@ pub fn export(args: &ExportArgs, given: &Given) -> Result<ExportJob, Failure> {
     let mut stdin = Stdin::default();
     let lake = destination(args.loading.to.as_deref())?;
     let options = loading(&args.loading)?;
-    let client = server::client(&args.server, given, &mut stdin)?;
+    let client = exporting(args, server::client(&args.server, given, &mut stdin)?);
     let (parameters, since) = ask::parameters(&args.ask, &given.provenance, &mut stdin)?;
     let request = ExportRequest {
         client,
@@ -41,9 +41,13 @@ pub fn export(args: &ExportArgs, given: &Given) -> Result<ExportJob, Failure> {
         earlier: if args.fresh { Earlier::Forget } else { Earlier::TakeUp },
         afterwards: if args.keep_export { AfterExport::Keep } else { AfterExport::Delete },
         raw: if args.keep_raw { RawFiles::Kept } else { RawFiles::Streamed },
-        max_duration: args.server.patience.max_duration.map(|span| span.duration),
+        max_duration: args.max_duration.map(|span| span.duration),
     };
     Ok(ExportJob { request, allowed: allowed(&args.loading) })
+}
+
+fn exporting(args: &ExportArgs, client: ClientOptions) -> ClientOptions {
+    ClientOptions { concurrency: args.concurrency.map_or(client.concurrency, usize::from), ..client }
 }
 
 /// `lakehaul cancel`
@@ -68,7 +72,7 @@ pub struct CheckJob {
 pub fn check(args: &ExportArgs, given: &Given) -> CheckJob {
     let mut stdin = Stdin::default();
     CheckJob {
-        client: server::client(&args.server, given, &mut stdin),
+        client: server::client(&args.server, given, &mut stdin).map(|client| exporting(args, client)),
         parameters: ask::parameters(&args.ask, &given.provenance, &mut stdin),
         lake: args.loading.to.as_deref().map(lake),
         options: loading(&args.loading),

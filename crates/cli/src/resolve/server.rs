@@ -45,10 +45,6 @@ pub(super) fn client(args: &ServerArgs, given: &Given, stdin: &mut Stdin) -> Res
         plain_http: if args.allow_http { PlainHttp::Allowed } else { PlainHttp::LoopbackOnly },
         ca_certificates: args.ca_cert.iter().map(|path| ca_certificates(path)).collect::<Result<_, _>>()?,
         patience: patience(&args.patience),
-        concurrency: args
-            .patience
-            .concurrency
-            .map_or(ClientOptions::new(kind, base_url.clone()).concurrency, usize::from),
         // Programs that failed together must not come back together.
         seed: RandomState::new().build_hasher().finish(),
         ..ClientOptions::new(kind, base_url)

@@ -54,7 +54,7 @@ fn every_option_arrives() {
     let line = format!(
         "--kind smart --base-url https://a.example/r4 --token-url https://t.example/token --no-auth \
          --trust-origin https://f.example,https://g.example:8443 --trust-origin https://h.example --allow-http \
-         --ca-cert {} --retries 3 --max-wait 30s --idle-timeout 2min --max-duration 1h --concurrency 5",
+         --ca-cert {} --retries 3 --max-wait 30s --idle-timeout 2min",
         ca.display()
     );
     let options = resolved(&line, "", &[]).expect("is meant");
@@ -66,7 +66,7 @@ fn every_option_arrives() {
     assert_eq!(options.plain_http, PlainHttp::Allowed);
     assert_eq!(options.ca_certificates, [b"a certificate"]);
     let patience = Patience { retries: 3, max_wait: Duration::from_secs(30), idle_timeout: Duration::from_secs(120) };
-    assert_eq!((options.patience, options.concurrency), (patience, 5));
+    assert_eq!(options.patience, patience);
     assert_eq!((options.tenant, options.scope), (None, None));
 
     let options = resolved(&format!("{SERVER} --no-auth"), "", &[]).expect("is meant");
@@ -151,7 +151,7 @@ fn what_cannot_be_meant_is_refused() {
     }
     check("--no-auth", &[], "--kind KIND (oneup-provider, oneup-payer, oneup-population, smart)");
     check("--kind smart --no-auth", &[], "--base-url URL");
-    check("--kind smart --no-auth --base-url me:sesame", &[], "--base-url is no URL");
+    check("--kind smart --no-auth --base-url sesame", &[], "--base-url is no URL");
     check("--kind oneup-payer --no-auth", &[], "--tenant NAME");
     check(SERVER, &[], "--no-auth for an open server");
     check(&format!("{SERVER} --client-id me"), &[], "LAKEHAUL_CLIENT_SECRET, or add --client-secret-file");

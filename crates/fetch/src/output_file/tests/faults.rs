@@ -278,23 +278,3 @@ async fn host_limits_are_found_and_kept() {
         "and was halved: {changes:?}"
     );
 }
-
-#[tokio::test]
-async fn adhoc() {
-    let server = Listener::start(|_| Reply::new(200, "x".repeat(5000)).after(Duration::from_millis(20))).await;
-    for c in [4, 8, 32] {
-        let tools = tools(&server.origin, c);
-        let began = Instant::now();
-        let streams = (0..2000).map(|n| { let mut stream = tools.stream(&format!("{}/f/{n}", server.origin)); tokio::spawn(async move { read_all(&mut stream).await }) });
-        for s in streams.collect::<Vec<_>>() { assert_eq!(s.await.unwrap().0.len(), 5000); }
-        println!("{c}: {:?} {:?}", began.elapsed(), tools.notes.all().iter().map(|n| n.split("now").last().unwrap().to_owned()).collect::<Vec<_>>().join(","));
-    }
-    let served = Served { bytes: vec![b'x'; 200 << 20], ..Served::new(Framing::Length, true) };
-    let big = Raw::start(move |request, _| served.answer(request, None, Then::Close)).await;
-    let tools = big.tools();
-    let mut stream = tools.stream(&format!("{}/f", big.origin));
-    let began = Instant::now();
-    let mut n = 0;
-    while let Some(b) = stream.next().await.unwrap() { n += b.len(); }
-    println!("{n} {:?}", began.elapsed());
-}

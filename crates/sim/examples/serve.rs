@@ -1,6 +1,6 @@
-//! Serves a folder's `.ndjson` files as the output of an open SMART bulk server on loopback, from memory, for
-//! `export.py`: `compare-serve FOLDER [TIMES]`, each file TIMES over. Prints the base URL, and ends when its standard
-//! input does.
+//! Serves a folder's `.ndjson` files as the output of an open SMART bulk server on loopback, from memory:
+//! `cargo run --release -p lakehaul-sim --example serve -- FOLDER [TIMES]`, each file TIMES over. Prints the base URL, and
+//! ends when its standard input does.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "the URL is what it is run for")]
@@ -16,7 +16,7 @@ fn main() -> std::io::Result<()> {
     let (folder, times) = match &arguments[..] {
         [folder] => (folder, 1),
         [folder, times] => (folder, times.parse().map_err(std::io::Error::other)?),
-        _ => return Err(std::io::Error::other("usage: compare-serve FOLDER [TIMES]")),
+        _ => return Err(std::io::Error::other("usage: serve FOLDER [TIMES]")),
     };
     let mut names: Vec<_> = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     names.retain(|path| path.extension().is_some_and(|ending| ending == "ndjson"));
