@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION};
+use http::header::{AUTHORIZATION, COOKIE, LOCATION, PROXY_AUTHORIZATION};
 use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
@@ -229,11 +229,11 @@ impl Http {
         };
         for _ in 0..=MAX_REDIRECTS {
             let answer = self.hop(&step, &outgoing.credentials, what).await?;
-            let Some(target) = redirect(&answer) else { return Ok(answer) };
+            let Some(target) = step.redirect(&answer) else { return Ok(answer) };
             let target = target
                 .map_err(|()| FetchError::transient(format!("the {what} is redirected to something that is no URL")))?;
             self.shared.origins.admit_redirect(&step.url, &target, what)?;
-            step.redirect(answer.status(), target);
+            step.move_to(answer.status(), target);
             answer.discard().await;
         }
         Err(FetchError::new(ErrorKind::Transport, format!("the {what} is redirected more than {MAX_REDIRECTS} times")))
@@ -291,31 +291,26 @@ struct Step {
 }
 
 impl Step {
-    /// RFC 9110, sections 15.4.2 to 15.4.9: 303 asks for a GET; 301 and 302 make a GET of a POST, as everyone does; 307
-    /// and 308 change nothing.
-    fn redirect(&mut self, status: StatusCode, target: Url) {
-        let becomes_get = match status {
-            StatusCode::SEE_OTHER => self.method != Method::HEAD,
-            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => self.method == Method::POST,
-            _ => false,
-        };
-        if becomes_get {
+    /// Where an answer sends on to, if it does. A request with a body is not turned into one without, which would ask for
+    /// something else, such as an export of everything: there a 303 is an answer.
+    fn redirect(&self, answer: &Answer) -> Option<Result<Url, ()>> {
+        match answer.status().as_u16() {
+            301 | 302 | 307 | 308 => {}
+            303 if self.body.is_none() => {}
+            _ => return None,
+        }
+        let location = answer.headers().get(LOCATION)?;
+        Some(location.to_str().ok().and_then(|text| answer.url().join(text).ok()).ok_or(()))
+    }
+
+    /// RFC 9110, sections 15.4.2 to 15.4.9: 303 asks for a GET; 307 and 308 change nothing, and so do 301 and 302 here,
+    /// although they may make a GET of a POST.
+    fn move_to(&mut self, status: StatusCode, target: Url) {
+        if status == StatusCode::SEE_OTHER && self.method != Method::HEAD {
             self.method = Method::GET;
-            self.body = None;
-            self.headers.remove(CONTENT_TYPE);
-            self.headers.remove(CONTENT_LENGTH);
         }
         self.url = target;
     }
-}
-
-/// Where an answer sends on to, if it does.
-fn redirect(answer: &Answer) -> Option<Result<Url, ()>> {
-    if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let location = answer.headers().get(LOCATION)?;
-    Some(location.to_str().ok().and_then(|text| answer.url().join(text).ok()).ok_or(()))
 }
 
 fn out_of_order(answer: &Answer, what: &str) -> FetchError {

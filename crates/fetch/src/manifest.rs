@@ -18,12 +18,12 @@ use crate::profile::{Kind, Place};
 use crate::secret_url::SecretUrl;
 
 pub(crate) use body::Body;
-use body::{Lenient, number, text, truth};
+use body::{number, text, truth, word};
 
 /// What an export consists of, all pages joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// `transactionTime`, as it is written: the next export's `_since`.
+    /// `transactionTime`, as it is written: the next export's `_since`. Printable, like the types.
     pub transaction_time: Option<String>,
     /// `requiresAccessToken`; true if it is not said.
     pub requires_access_token: bool,
@@ -92,6 +92,9 @@ impl Manifest {
         let origins = OriginPolicy { home, trusted: trusted.to_vec(), plain_http: PlainHttp::LoopbackOnly };
         let place = Place::new(Kind::Smart, &url.join("/").unwrap_or_else(|_| url.clone()), None)?;
         let body = Body::read(body).filter(Body::has_lists).ok_or_else(|| no_manifest("it has no list of files"))?;
+        if body.has_unreadable_lists() {
+            return Err(no_manifest("it has a list of files that cannot be read"));
+        }
         let mut joined = Joined::default();
         joined.add(body, &Around { origins: &origins, place: &place, url })?;
         Ok(joined.manifest())
@@ -168,10 +171,10 @@ impl Joined {
             Some(_) => true,
         };
         let lists = [
-            (Role::Output, "output", body.output),
+            (Role::Output, "output", body.output.unwrap_or_default()),
             (Role::Outcome, "error", body.error),
             (Role::Outcome, "outcome", body.outcome),
-            (Role::Deleted, "deleted", body.deleted),
+            (Role::Deleted, "deleted", body.deleted.unwrap_or_default()),
         ];
         for (role, list, entries) in lists {
             for (index, entry) in entries.take().unwrap_or_default().into_iter().enumerate() {
@@ -189,7 +192,7 @@ impl Joined {
                 }
                 self.files.push(OutputFile {
                     role,
-                    declared_type: text(entry.declared_type),
+                    declared_type: text(entry.declared_type).and_then(word),
                     url: SecretUrl::new(url),
                     count: entry.count.as_ref().and_then(number),
                     file_size: entry.file_size.as_ref().and_then(number),
@@ -197,7 +200,7 @@ impl Joined {
                 });
             }
         }
-        if let Lenient::Read(time) = body.transaction_time {
+        if let Some(time) = body.transaction_time.take().and_then(word) {
             // The first page's: what the others hold is not older, and a `_since` must not be too late.
             self.transaction_time.get_or_insert(time);
         }

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::bell::Bell;
 
@@ -25,6 +25,8 @@ pub(crate) struct Pipe {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The right to have bytes in memory. It ends with the reader: a small file has come long before it is read.
+    slot: Option<OwnedSemaphorePermit>,
     queue: VecDeque<Bytes>,
     queued_bytes: usize,
     end: Option<PipeEnd>,
@@ -42,8 +44,10 @@ pub(crate) enum PipeEnd {
 }
 
 impl Pipe {
-    pub(crate) fn new(room_bytes: usize, bell: Arc<Bell>) -> Pipe {
-        Pipe { state: Mutex::default(), taken: Notify::new(), room_bytes, bell }
+    /// `slot` is given back once the file is read.
+    pub(crate) fn new(room_bytes: usize, bell: Arc<Bell>, slot: Option<OwnedSemaphorePermit>) -> Pipe {
+        let state = Mutex::new(State { slot, ..State::default() });
+        Pipe { state, taken: Notify::new(), room_bytes, bell }
     }
 
     /// Adds bytes once there is room for them; into an empty pipe any number goes. One sender a pipe.
@@ -110,6 +114,12 @@ impl PipeReader {
     }
 }
 
+impl Drop for PipeReader {
+    fn drop(&mut self) {
+        self.pipe.state().slot = None;
+    }
+}
+
 impl Read for PipeReader {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
@@ -151,7 +161,7 @@ mod tests {
 
     #[test]
     fn bytes_come_in_order_and_never_more_than_the_room() {
-        let pipe = Arc::new(Pipe::new(10, Arc::default()));
+        let pipe = Arc::new(Pipe::new(10, Arc::default(), None));
         let mut reader = PipeReader::new(Arc::clone(&pipe));
         assert_eq!(reader.read(&mut [0; 4]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         assert_eq!(pipe.ready(), None);
@@ -180,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_is_larger_than_the_room_passes_alone() {
-        let pipe = Arc::new(Pipe::new(10, Arc::default()));
+        let pipe = Arc::new(Pipe::new(10, Arc::default(), None));
         runtime().block_on(pipe.push(Bytes::from(vec![1; 100])));
         assert_eq!(pipe.ready(), Some(100));
         pipe.end(PipeEnd::Lost("gone".to_owned()));

@@ -296,7 +296,7 @@ mod tests {
     fn what_arrives_is_read_and_what_does_not_is_waited_for() {
         let schedule = Schedule::default();
         assert!(matches!(schedule.turn(None, None), Turn::Wait));
-        let pipes: Vec<_> = (0..2).map(|_| Arc::new(Pipe::new(1000, Arc::clone(schedule.bell())))).collect();
+        let pipes: Vec<_> = (0..2).map(|_| Arc::new(Pipe::new(1000, Arc::clone(schedule.bell()), None))).collect();
         for (at, pipe) in pipes.iter().enumerate() {
             schedule.add(at, file(None, Place::Remote(Arc::clone(pipe))));
         }

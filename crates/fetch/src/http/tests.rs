@@ -45,9 +45,8 @@ async fn each_redirect_changes_what_it_should() {
         (303, Method::GET, Method::GET, ""),
         (307, Method::GET, Method::GET, ""),
         (308, Method::GET, Method::GET, ""),
-        (301, Method::POST, Method::GET, ""),
-        (302, Method::POST, Method::GET, ""),
-        (303, Method::POST, Method::GET, ""),
+        (301, Method::POST, Method::POST, "asked"),
+        (302, Method::POST, Method::POST, "asked"),
         (307, Method::POST, Method::POST, "asked"),
         (308, Method::POST, Method::POST, "asked"),
         (303, Method::DELETE, Method::GET, ""),
@@ -68,6 +67,13 @@ async fn each_redirect_changes_what_it_should() {
     assert!(ends.iter().all(|seen| seen.authorization() == format!("Bearer {TOKEN}")));
     assert!(ends.iter().all(|seen| seen.header("user-agent").starts_with("lakehaul/")));
     assert!(ends.iter().all(|seen| seen.header("referer").is_empty()));
+
+    // A GET would not ask for what the body asks for.
+    let body = Some(Bytes::from("asked"));
+    let outgoing =
+        Outgoing { method: Method::POST, body, ..get(server.url("/to/303"), Credentials::Bearer, Attempts::Once) };
+    assert_eq!(http.send(&outgoing).await.unwrap().status(), 303);
+    assert_eq!(server.seen_at("/end").len(), ends.len());
 }
 
 #[tokio::test]

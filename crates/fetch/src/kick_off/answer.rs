@@ -34,11 +34,15 @@ pub(super) fn read(http: &Http, outgoing: &Outgoing, answer: &Whole) -> Reading 
     if !answer.status.is_success() {
         return refusal(http, answer, outcome.as_ref());
     }
+    let manifest = || match status::read(StatusCode::OK, &answer.headers, &answer.body) {
+        status::Reading::Complete(body) if body.has_output() => Some(body),
+        _ => None,
+    };
+    let done = |body| Reading::Done(Box::new(body), answer.url.clone());
     if answer.status != StatusCode::ACCEPTED
-        && let status::Reading::Complete(body) = status::read(answer.status, &answer.headers, &answer.body)
-        && body.has_output()
+        && let Some(body) = manifest()
     {
-        return Reading::Done(Box::new(body), answer.url.clone());
+        return done(body);
     }
     if let Some(location) = location_of(&answer.headers, &answer.url, outgoing) {
         return Reading::Accepted(location);
@@ -49,6 +53,10 @@ pub(super) fn read(http: &Http, outgoing: &Outgoing, answer: &Whole) -> Reading 
     }
     if let Some(id) = texts().find_map(trailing_id) {
         return Reading::Accepted(http.place().url(&["$export", "job", id]));
+    }
+    // Accepted, without a place to ask, but with files: there is nothing to ask for.
+    if let Some(body) = manifest().filter(Body::has_files) {
+        return done(body);
     }
     let said = said(answer.status, outcome.as_ref());
     match outcome.as_ref().map(OperationOutcome::severity) {

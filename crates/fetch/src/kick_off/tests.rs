@@ -263,6 +263,9 @@ async fn where_servers_put_the_location() {
         "done: 1 2",
     )
     .await;
+    check(smart, "the manifest at once, as accepted", |_| Reply::new(202, r#"{"output":[{"url":"/f/1"}]}"#), "done: 1")
+        .await;
+    check(smart, "accepted, and no file yet", |_| Reply::new(202, r#"{"output":[]}"#), "ExportFailed").await;
     check(
         Kind::OneupPopulation,
         "the manifest at once, with a location of its own",

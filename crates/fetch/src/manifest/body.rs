@@ -9,7 +9,7 @@ use super::Batches;
 /// An answer's JSON, with every member that says something about an export; none of them has to be there.
 ///
 /// A member of another type than expected is as if it were not there, so that one server's liberties with one member do
-/// not hide the others.
+/// not hide the others; but see [`Body::has_unreadable_lists`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Body {
@@ -21,11 +21,11 @@ pub(crate) struct Body {
     pub(super) output_organized_by: Option<Value>,
     pub(super) resource_count: Option<Value>,
     batches: Lenient<BatchesBody>,
-    pub(super) output: Lenient<Vec<Entry>>,
+    pub(super) output: Option<Lenient<Vec<Entry>>>,
     /// A list in a manifest; a text or an object where a server reports a failure without an OperationOutcome.
     pub(super) error: Lenient<Vec<Entry>>,
     pub(super) outcome: Lenient<Vec<Entry>>,
-    pub(super) deleted: Lenient<Vec<Entry>>,
+    pub(super) deleted: Option<Lenient<Vec<Entry>>>,
     link: Lenient<Vec<Link>>,
 }
 
@@ -96,12 +96,24 @@ impl Body {
 
     /// Whether any of a manifest's lists is there, be it empty.
     pub(crate) fn has_lists(&self) -> bool {
-        [&self.output, &self.error, &self.outcome, &self.deleted].iter().any(|list| list.get().is_some())
+        let lists = [self.output.as_ref(), Some(&self.error), Some(&self.outcome), self.deleted.as_ref()];
+        lists.into_iter().flatten().any(|list| list.get().is_some())
+    }
+
+    /// Whether a list of what the export holds is there and cannot be read. To go on as if it were not there would lose the
+    /// export.
+    pub(crate) fn has_unreadable_lists(&self) -> bool {
+        [&self.output, &self.deleted].into_iter().flatten().any(|list| list.get().is_none())
     }
 
     /// Whether there is a list of output, be it empty.
     pub(crate) fn has_output(&self) -> bool {
-        self.output.get().is_some()
+        self.output.as_ref().is_some_and(|list| list.get().is_some())
+    }
+
+    /// Whether there are files of output.
+    pub(crate) fn has_files(&self) -> bool {
+        self.output.as_ref().and_then(Lenient::get).is_some_and(|entries| !entries.is_empty())
     }
 
     /// What a server says about a failure without an OperationOutcome; to be made harmless before it is shown.
@@ -149,6 +161,14 @@ pub(super) fn truth(value: &Value) -> Option<bool> {
         "false" => Some(false),
         _ => None,
     })
+}
+
+/// The most that is taken for a time or a type, in bytes.
+const WORD_BYTES: usize = 64;
+
+/// A time or a type, as it is written. It will be shown: what is not of a few printable characters is neither.
+pub(super) fn word(text: String) -> Option<String> {
+    ((1..=WORD_BYTES).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))).then_some(text)
 }
 
 pub(super) fn text(value: Option<Value>) -> Option<String> {

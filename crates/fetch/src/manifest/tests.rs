@@ -260,12 +260,44 @@ fn a_manifest_without_a_client() {
     let read = |text: &str| Manifest::read(text.as_bytes(), &url, &[]);
     let manifest = read(r#"{"output":[{"url":"a"}]}"#).unwrap();
     assert_eq!(manifest.files[0].url.expose().as_str(), "https://payer.example/m/a");
-    for text in
-        ["", "[]", "{}", r#"{"resourceType":"Patient"}"#, r#"{"output":{}}"#, "{\"output\":[]} {}", "<html>", "null"]
-    {
+    for text in [
+        "",
+        "[]",
+        "{}",
+        r#"{"resourceType":"Patient"}"#,
+        r#"{"output":{}}"#,
+        "{\"output\":[]} {}",
+        "<html>",
+        "null",
+        r#"{"output":[],"deleted":"d"}"#,
+        r#"{"output":[{"url":"a"},7]}"#,
+    ] {
         assert_eq!(read(text).unwrap_err().kind(), ErrorKind::ExportFailed, "{text}");
     }
     assert_eq!(Manifest::read(b"{}", &Url::parse("file:///x").unwrap(), &[]).unwrap_err().kind(), ErrorKind::Usage);
+}
+
+/// They are shown and kept, so that they are as harmless as they should be.
+#[test]
+fn times_and_types_are_printable() {
+    let url = Url::parse("https://payer.example/m/manifest.json").unwrap();
+    for (text, expected) in [
+        ("2026-01-01T00:00:00.000+01:00", true),
+        ("2026-01-01", true),
+        ("../x", true),
+        ("", false),
+        ("\u{1b}[2J", false),
+        ("a\nb", false),
+        ("a\u{202e}b", false),
+        (&*"a".repeat(65), false),
+    ] {
+        let body =
+            serde_json::json!({"transactionTime": text, "output": [{"type": text, "url": "a"}], "deleted": null});
+        let manifest = Manifest::read(body.to_string().as_bytes(), &url, &[]).unwrap();
+        let expected = expected.then_some(text);
+        assert_eq!(manifest.transaction_time.as_deref(), expected);
+        assert_eq!(manifest.files[0].declared_type.as_deref(), expected);
+    }
 }
 
 #[test]

@@ -109,6 +109,10 @@ fn read_success(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Reading
         }
         return Reading::NotNow(not_understood(status, headers, None));
     }
+    if body.has_unreadable_lists() {
+        let said = "a manifest with a list of files that cannot be read";
+        return Reading::NotNow(not_understood(status, headers, Some(said)));
+    }
     if !body.has_lists() && batches.is_none() {
         // Done, but where the files are is not said; they may be in the next answer.
         return Reading::NotNow(not_understood(

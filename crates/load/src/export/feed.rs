@@ -16,7 +16,7 @@ use lakehaul_fetch::{
     PollingLocation, Role as ManifestRole, Status,
 };
 use tokio::runtime::Runtime;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::names::{FileKey, Names, keys};
@@ -56,6 +56,8 @@ struct Shared {
     schedule: Schedule,
     progress: Arc<Progress>,
     stopped: AtomicBool,
+    /// As many as there may be files with bytes in memory.
+    slots: Arc<Semaphore>,
     /// The newest manifest that was asked for because links had expired. Held while it is asked for.
     renewed: Mutex<Renewed>,
 }
@@ -101,6 +103,7 @@ impl Feed {
             schedule: Schedule::default(),
             progress: Arc::default(),
             stopped: AtomicBool::new(false),
+            slots: Arc::new(Semaphore::new(network.files)),
             renewed: Mutex::default(),
         };
         Feed { shared: Arc::new(shared) }
@@ -236,6 +239,7 @@ impl Shared {
 
     /// Streams one file. Its bytes are on the schedule from the first one on, or from its end if it has none.
     async fn download(&self, listed: Listed) -> Result<(), FetchError> {
+        let mut slot = self.slots.clone().acquire_owned().await.ok();
         let mut stream = self.client.file(&listed.file);
         let mut pipe = None;
         let (mut generation, mut renewals) = (0, 0);
@@ -243,7 +247,7 @@ impl Shared {
             let end = match stream.next().await {
                 Ok(Some(bytes)) => {
                     renewals = 0;
-                    self.pipe(&mut pipe, &listed).push(bytes).await;
+                    self.pipe(&mut pipe, &mut slot, &listed).push(bytes).await;
                     continue;
                 }
                 Ok(None) if stream.proof() == LengthProof::Unverified => PipeEnd::UnverifiedLength,
@@ -262,15 +266,21 @@ impl Shared {
                 }
                 Err(error) => return Err(error),
             };
-            self.pipe(&mut pipe, &listed).end(end);
+            self.pipe(&mut pipe, &mut slot, &listed).end(end);
             return Ok(());
         }
     }
 
     /// The file's pipe; with it the file comes onto the schedule.
-    fn pipe<'p>(&self, pipe: &'p mut Option<Arc<Pipe>>, listed: &Listed) -> &'p Arc<Pipe> {
+    fn pipe<'p>(
+        &self,
+        pipe: &'p mut Option<Arc<Pipe>>,
+        slot: &mut Option<OwnedSemaphorePermit>,
+        listed: &Listed,
+    ) -> &'p Arc<Pipe> {
         pipe.get_or_insert_with(|| {
-            let pipe = Arc::new(Pipe::new(self.network.pipe_bytes, Arc::clone(self.schedule.bell())));
+            let bell = Arc::clone(self.schedule.bell());
+            let pipe = Arc::new(Pipe::new(self.network.pipe_bytes, bell, slot.take()));
             self.schedule.add(listed.at, planned(listed, Arc::clone(&pipe)));
             pipe
         })
