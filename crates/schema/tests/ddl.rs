@@ -66,7 +66,7 @@ fn deletions() {
 fn the_current_view_needs_neither_annotations_nor_deletions() {
     let view = duckdb_current_view(&linkage("none"), "lake/Linkage", None);
     assert!(
-        view.contains("ORDER BY TRY_CAST(resource.\"meta\".\"lastUpdated\" AS TIMESTAMPTZ) DESC NULLS LAST"),
+        view.contains("TRY_CAST(resource.\"meta\".\"lastUpdated\" AS TIMESTAMPTZ) DESC NULLS LAST"),
         "{view}"
     );
     assert!(!view.contains("EXISTS"), "{view}");

@@ -18,7 +18,8 @@ pub(super) fn all_rows(name: &str, fields: &[Field], location: &str) -> String {
 
 /// A view of the current state, `<Type>_current`: of each id the newest row.
 ///
-/// Newest is by `meta.lastUpdated`, then run, output file and line. Rows without an id all stay: nothing says that they
+/// Newest is by `meta.lastUpdated`, then run, output file and line; a row tagged SUBSETTED (an export with `_elements`
+/// cuts resources) stands behind every whole one. Rows without an id all stay: nothing says that they
 /// are the same resource. `deleted_resources` names a table or view with the columns `resourceType`, `id` and `__run`,
 /// the deletions that each run's manifest reported; they hide the rows of that run and of those before. (A manifest
 /// lists no resource both as output and as deleted, says the Bulk Data guide.) Runs are compared as text: their names
@@ -41,12 +42,16 @@ pub fn duckdb_current_view(schema: &TableSchema, location: &str, deleted_resourc
     };
     format!(
         "CREATE OR REPLACE VIEW {name} AS\nSELECT\n{}\nFROM {} AS resource\n{deletions}QUALIFY \"id\" IS NULL OR \
-         row_number() OVER (\n  PARTITION BY \"id\"\n  ORDER BY {last_updated} DESC NULLS LAST, \"__run\" DESC, \
+         row_number() OVER (\n  PARTITION BY \"id\"\n  ORDER BY {SUBSETTED}, {last_updated} DESC NULLS LAST, \"__run\" DESC, \
          \"__output_file\" DESC, \"__line\" DESC\n) = 1;\n",
         column_list(&schema.fields()),
         files(location),
     )
 }
+
+/// `meta` is one of the columns that every table has.
+const SUBSETTED: &str =
+    "coalesce(list_contains([tag.\"code\" FOR tag IN resource.\"meta\".\"tag\"], 'SUBSETTED'), false)";
 
 fn column_list(fields: &[Field]) -> String {
     fields.iter().map(|field| format!("  {}", quoted(&field.name))).collect::<Vec<_>>().join(",\n")
