@@ -104,7 +104,16 @@ pub fn export(
     };
     let plan = Plan { keep_raw: request.raw == RawFiles::Kept, ..plan };
     let runtime = start_network(budget.threads)?;
-    let source = take_up_or_kick_off(&client, &plan, &parameters, &runtime, observer)?;
+    let source = match take_up_or_kick_off(&client, &plan, &parameters, &runtime, observer) {
+        Ok(source) => source,
+        Err(error) => {
+            // Nothing runs at the server that could be taken up: the run has not begun.
+            if ExportFile::of(&plan.lake, &plan.run)?.is_none() {
+                journal::discard(&*plan.lake.store, &plan.run)?;
+            }
+            return Err(error);
+        }
+    };
     let location = match &source {
         Source::Polling(location) => Some(location.clone()),
         Source::Manifest(_) => None,

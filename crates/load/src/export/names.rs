@@ -36,6 +36,8 @@ fn without_query(file: &OutputFile) -> String {
 #[derive(Default)]
 pub(super) struct Names {
     given: HashSet<String>,
+    /// The number to try next, where a name was taken: a manifest may have one name for all of its files.
+    next: HashMap<String, usize>,
 }
 
 impl Names {
@@ -44,13 +46,17 @@ impl Names {
         let plain = file.url.name().map(str::to_owned);
         let name = plain
             .unwrap_or_else(|| file.declared_type.clone().filter(|name| is_word(name)).unwrap_or("file".to_owned()));
-        let mut unique = name.clone();
-        let mut n = 1;
-        while !self.given.insert(unique.clone()) {
-            n += 1;
-            unique = format!("{name}-{n}");
+        if self.given.insert(name.clone()) {
+            return name;
         }
-        unique
+        let next = self.next.entry(name.clone()).or_insert(2);
+        loop {
+            let unique = format!("{name}-{next}");
+            *next += 1;
+            if self.given.insert(unique.clone()) {
+                return unique;
+            }
+        }
     }
 }
 
@@ -95,6 +101,9 @@ mod tests {
         for (url, declared_type, expected) in [
             ("https://h/x/Patient.1.ndjson?sig=s", Some("Patient"), "Patient.1.ndjson"),
             ("https://h/y/Patient.1.ndjson", Some("Patient"), "Patient.1.ndjson-2"),
+            ("https://h/y/Patient.1.ndjson-3", None, "Patient.1.ndjson-3"),
+            ("https://h/z/Patient.1.ndjson", Some("Patient"), "Patient.1.ndjson-4"),
+            ("https://h/z/Patient.1.ndjson-2", None, "Patient.1.ndjson-2-2"),
             ("https://h/y/a%20b", Some("Claim"), "Claim"),
             ("https://h/y/c%20d", Some("Claim"), "Claim-2"),
             ("https://h/y/", Some("../etc"), "file"),

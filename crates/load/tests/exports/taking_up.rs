@@ -1,5 +1,6 @@
 //! An export that stopped, and the same command again.
 
+use lakehaul_fetch::{Auth, SecretStyle};
 use lakehaul_load::{Earlier, ErrorKind};
 use lakehaul_sim::{Endpoint, Fault, Personality, Target, When};
 
@@ -37,4 +38,18 @@ fn fresh_starts_another() {
     request.earlier = Earlier::Forget;
     scene.is_whole(&scene.export(&request).unwrap());
     assert_eq!(scene.sim.export_count(), 2);
+}
+
+#[test]
+fn what_was_refused_has_not_begun() {
+    let scene = Scene::new(Personality::OneupProvider, |scenario| scenario.members(&members()));
+    let mut request = scene.request();
+    request.client.auth = Auth::ClientSecret {
+        client_id: "somebody".to_owned(),
+        secret: "else".to_owned().into(),
+        style: SecretStyle::Form,
+    };
+    assert_eq!(scene.export(&request).unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(lakehaul_load::unfinished(&scene.lake()).unwrap(), []);
+    assert_eq!(scene.sim.export_count(), 0);
 }
