@@ -130,7 +130,7 @@ fn a_line_beyond_max_line_is_rejected_without_holding_it() {
 
 /// Exports what the payer has, as many files at once as it may; exit code and peak.
 fn export(lake: &Path, sim: &Sim, options: &[&str]) -> (Option<i32>, u64) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_lakehaul"))
+    let child = Command::new(env!("CARGO_BIN_EXE_lakehaul"))
         .args(["export", "--kind", "smart", "--no-auth", "--quiet", "--concurrency", "64", "--base-url"])
         .arg(sim.base_url())
         .arg("--to")
@@ -151,7 +151,7 @@ fn sixty_four_files_at_once() {
     let lines = feed_many(&mut seed, 2 * MIB).expect("memory takes it");
     let file = |n: usize| {
         let file = ServedFile::repeated("Patient", seed.clone(), 4).undeclared().named(&format!("{n}.ndjson"));
-        if n % 4 == 0 { file.compressed(Compressed::IfAccepted(Gzip::ManyMembers)) } else { file }
+        if n.is_multiple_of(4) { file.compressed(Compressed::IfAccepted(Gzip::ManyMembers)) } else { file }
     };
     let scenario = Scenario::new(Personality::Smart).door(Door::Open).file_access(FileAccess::Open);
     let sim = Sim::start(scenario.files((0..64).map(file))).expect("a payer on loopback");

@@ -1,5 +1,5 @@
-//! Whom an export trusts, and what it makes of answers that are not as they should be: credentials by origin, failures told
-//! apart, hostile manifests, TLS; and every quirk of a payer's API that is known.
+//! Whom an export trusts, and what it makes of answers that are not as they should be: credentials by origin, failures
+//! told apart, hostile manifests, TLS; and every quirk of a payer's API that is known.
 //!
 //! Nearly all of it is tables of [`Case`]s: a payer, a command, an exit code, what stderr says.
 
@@ -16,15 +16,17 @@ mod flows;
 mod quirks;
 mod authentication;
 mod origins;
+mod redirects;
 mod tls;
 mod failures;
+mod refusals;
 mod not_data;
 mod hostile_manifests;
 mod secrets;
 mod commands;
 
-/// One export and how it ends. `{origin}`, `{other_origin}` and `{plain_origin}` are the payer's in `arguments` and `tells`;
-/// `ca.pem` is the certificate to trust, if it has TLS.
+/// One export and how it ends. `{origin}`, `{other_origin}` and `{plain_origin}` are the payer's in `arguments` and
+/// `tells`; `ca.pem` is the certificate to trust, if it has TLS.
 #[derive(Clone, Copy)]
 struct Case {
     name: &'static str,

@@ -70,6 +70,7 @@ impl Config {
                 [] => {
                     format!("there is no profile {name}, and no other: [profile.{name}] and options under it make one")
                 }
+                [only] => format!("there is no profile {name}; there is {only}"),
                 there => format!("there is no profile {name}; there are {}", there.join(", ")),
             }));
         }

@@ -189,8 +189,10 @@ impl Reporter {
             FetchEvent::StatusAnswered { running } => server::state(running),
             FetchEvent::Accepted { .. } => "the server has begun the export".to_owned(),
             FetchEvent::KickOffSent { .. } => "the server is asked for an export".to_owned(),
-            FetchEvent::Retry { wait, .. } => {
-                server.trouble = Some((server::sentence(event), Instant::now() + *wait));
+            FetchEvent::Retry { wait, why, .. } => {
+                // The end of the line may not fit.
+                let text = format!("retry in {}: {why}", figures::duration(wait.as_secs_f64()));
+                server.trouble = Some((text, Instant::now() + *wait));
                 return;
             }
             _ => return,

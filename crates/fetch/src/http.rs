@@ -64,15 +64,16 @@ pub(crate) enum Credentials {
     Bearer,
     /// None, to nobody.
     None,
-    /// Headers and body hold the client's own secret, which is for this origin: there and to trusted ones, or not at all.
+    /// Headers and body hold the client's own secret, which is for this origin: there and to trusted ones, or not at
+    /// all.
     Client(Origin),
 }
 
 /// How often it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attempts {
-    /// The first answer is final, and so is the first failure: [`FetchError::is_transient`] tells whether another try is
-    /// worthwhile.
+    /// The first answer is final, and so is the first failure: [`FetchError::is_transient`] tells whether another try
+    /// is worthwhile.
     Once,
     /// Failed connections, silence and the statuses of [`is_transient`] are ridden out, with backoff and `Retry-After`.
     UntilAnswered,
@@ -155,8 +156,9 @@ impl Http {
 
     /// Sends a request until there is an answer that is final; any status may be.
     ///
-    /// A 401 to an access token has the token renewed, and the request sent again. Errors: [`ErrorKind::Auth`] where there is no token
-    /// to be had or a fresh one is refused, [`ErrorKind::UntrustedOrigin`], [`ErrorKind::Tls`], [`ErrorKind::Transport`].
+    /// A 401 to an access token has the token renewed, and the request sent again. Errors: [`ErrorKind::Auth`] where
+    /// there is no token to be had or a fresh one is refused, [`ErrorKind::UntrustedOrigin`], [`ErrorKind::Tls`],
+    /// [`ErrorKind::Transport`].
     pub(crate) async fn send(&self, outgoing: &Outgoing) -> Result<Answer, FetchError> {
         let mut backoff = Backoff::new(self.options().patience);
         loop {
@@ -291,8 +293,8 @@ struct Step {
 }
 
 impl Step {
-    /// Where an answer sends on to, if it does. A request with a body is not turned into one without, which would ask for
-    /// something else, such as an export of everything: there a 303 is an answer.
+    /// Where an answer sends on to, if it does. A request with a body is not turned into one without, which would ask
+    /// for something else, such as an export of everything: there a 303 is an answer.
     fn redirect(&self, answer: &Answer) -> Option<Result<Url, ()>> {
         match answer.status().as_u16() {
             301 | 302 | 307 | 308 => {}

@@ -104,7 +104,8 @@ pub fn export(
     };
     let plan = Plan { keep_raw: request.raw == RawFiles::Kept, ..plan };
     let runtime = start_network(budget.threads)?;
-    let source = match take_up_or_kick_off(&client, &plan, &parameters, &runtime, observer) {
+    let way = Way { client: &client, clock, observer, runtime: &runtime };
+    let source = match way.take_up_or_kick_off(&plan, &parameters) {
         Ok(source) => source,
         Err(error) => {
             // Nothing runs at the server that could be taken up: the run has not begun.
@@ -118,7 +119,7 @@ pub fn export(
         Source::Polling(location) => Some(location.clone()),
         Source::Manifest(_) => None,
     };
-    let worked = haul(client.clone(), source, plan, record, request.max_duration, &runtime, clock, observer)?;
+    let worked = way.haul(&source, plan, record, request.max_duration)?;
     let summary = commit(worked, &**clock, &**observer)?;
 
     if let Some(location) = location
@@ -262,70 +263,69 @@ fn start_network(workers: usize) -> Result<Runtime, LoadError> {
         .map_err(|error| LoadError::Usage(format!("the threads for the network cannot be started: {error}")))
 }
 
-/// The export that an earlier attempt left running, or a new one.
-fn take_up_or_kick_off(
-    client: &Client,
-    plan: &Plan,
-    parameters: &ExportParameters,
-    runtime: &Runtime,
-    observer: &Arc<dyn Observer>,
-) -> Result<Source, LoadError> {
-    let store = &*plan.lake.store;
-    match ExportFile::of(&plan.lake, &plan.run)? {
-        Some(ExportState::Accepted { polling_location }) => {
-            let location = PollingLocation::from_stored(&polling_location)?;
-            return Ok(Source::Polling(location));
-        }
-        Some(ExportState::KickOffSent) => observer.event(Event::Warning(Warning::KickOffUnknown)),
-        None => {}
-    }
-    // What comes before the kick-off has begun nothing at the server, whatever becomes of it.
-    runtime.block_on(client.authorize())?;
-    ExportFile::put(store, &plan.run, ExportState::KickOffSent)?;
-    match runtime.block_on(client.kick_off(parameters)) {
-        Ok(KickOff::Accepted(location)) => {
-            ExportFile::put(store, &plan.run, ExportState::Accepted { polling_location: location.to_stored() })?;
-            Ok(Source::Polling(location))
-        }
-        Ok(KickOff::Done(manifest)) => {
-            // There is no export to be taken up: the same question gives the same answer.
-            ExportFile::remove(store, &plan.run)?;
-            Ok(Source::Manifest(Box::new(manifest)))
-        }
-        Err(error) => {
-            // Answered with a refusal, or told as unclear by the client.
-            ExportFile::remove(store, &plan.run)?;
-            Err(error.into())
-        }
-    }
+/// The way to the server.
+struct Way<'e> {
+    client: &'e Client,
+    clock: &'e Arc<dyn Clock>,
+    observer: &'e Arc<dyn Observer>,
+    runtime: &'e Runtime,
 }
 
-/// Work of an export, until all of it is staged.
-#[expect(clippy::too_many_arguments, reason = "one call; a struct would only repeat the names")]
-fn haul(
-    client: Client,
-    source: Source,
-    plan: Plan,
-    record: ExportRecord,
-    max_duration: Option<Duration>,
-    runtime: &Runtime,
-    clock: &Arc<dyn Clock>,
-    observer: &Arc<dyn Observer>,
-) -> Result<Worked, LoadError> {
-    let mut starts_over = 0;
-    loop {
-        let feed =
-            Feed::new(client.clone(), source.clone(), plan.budget.network, Arc::clone(clock), Arc::clone(observer));
-        match feed.haul(&plan, max_duration, runtime) {
-            Err(error) if error.starts_over() && starts_over < STARTS_OVER_MAX => {
-                starts_over += 1;
-                journal::discard_work(&plan.lake, &plan.run)?;
-                observer.event(Event::Warning(Warning::FileChanged { why: error.to_string() }));
+impl Way<'_> {
+    /// The export that an earlier attempt left running, or a new one.
+    fn take_up_or_kick_off(&self, plan: &Plan, parameters: &ExportParameters) -> Result<Source, LoadError> {
+        let store = &*plan.lake.store;
+        match ExportFile::of(&plan.lake, &plan.run)? {
+            Some(ExportState::Accepted { polling_location }) => {
+                return Ok(Source::Polling(PollingLocation::from_stored(&polling_location)?));
             }
-            Err(error) => return Err(error),
-            Ok((mut work, manifest)) => {
-                work.export = Some(ExportFacts::new(record, &manifest));
-                return Ok(Worked { plan, work });
+            Some(ExportState::KickOffSent) => self.observer.event(Event::Warning(Warning::KickOffUnknown)),
+            None => {}
+        }
+        // What comes before the kick-off has begun nothing at the server, whatever becomes of it.
+        self.runtime.block_on(self.client.authorize())?;
+        ExportFile::put(store, &plan.run, ExportState::KickOffSent)?;
+        match self.runtime.block_on(self.client.kick_off(parameters)) {
+            Ok(KickOff::Accepted(location)) => {
+                ExportFile::put(store, &plan.run, ExportState::Accepted { polling_location: location.to_stored() })?;
+                Ok(Source::Polling(location))
+            }
+            Ok(KickOff::Done(manifest)) => {
+                // There is no export to be taken up: the same question gives the same answer.
+                ExportFile::remove(store, &plan.run)?;
+                Ok(Source::Manifest(Box::new(manifest)))
+            }
+            Err(error) => {
+                // Answered with a refusal, or told as unclear by the client.
+                ExportFile::remove(store, &plan.run)?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Work of an export, until all of it is staged.
+    fn haul(
+        &self,
+        source: &Source,
+        plan: Plan,
+        record: ExportRecord,
+        max_duration: Option<Duration>,
+    ) -> Result<Worked, LoadError> {
+        let mut starts_over = 0;
+        loop {
+            let (clock, observer) = (Arc::clone(self.clock), Arc::clone(self.observer));
+            let feed = Feed::new(self.client.clone(), source.clone(), plan.budget.network, clock, observer);
+            match feed.haul(&plan, max_duration, self.runtime) {
+                Err(error) if error.starts_over() && starts_over < STARTS_OVER_MAX => {
+                    starts_over += 1;
+                    journal::discard_work(&plan.lake, &plan.run)?;
+                    self.observer.event(Event::Warning(Warning::FileChanged { why: error.to_string() }));
+                }
+                Err(error) => return Err(error),
+                Ok((mut work, manifest)) => {
+                    work.export = Some(ExportFacts::new(record, &manifest));
+                    return Ok(Worked { plan, work });
+                }
             }
         }
     }

@@ -65,10 +65,7 @@ fn deletions() {
 #[test]
 fn the_current_view_needs_neither_annotations_nor_deletions() {
     let view = duckdb_current_view(&linkage("none"), "lake/Linkage", None);
-    assert!(
-        view.contains("TRY_CAST(resource.\"meta\".\"lastUpdated\" AS TIMESTAMPTZ) DESC NULLS LAST"),
-        "{view}"
-    );
+    assert!(view.contains("TRY_CAST(resource.\"meta\".\"lastUpdated\" AS TIMESTAMPTZ) DESC NULLS LAST"), "{view}");
     assert!(!view.contains("EXISTS"), "{view}");
 }
 

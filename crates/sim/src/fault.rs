@@ -158,6 +158,8 @@ pub enum WrongRange {
     NoContentRange,
     /// `Content-Range` cannot be parsed.
     Nonsense,
+    /// It comes although `If-Range` names another version of the file.
+    DespiteIfRange,
 }
 
 /// What happens to one request's answer. See the [crate's table](crate#faults).

@@ -112,7 +112,8 @@ impl OutputFile {
         }
         // RFC 9110, section 13.1.5: a weak tag matches nothing.
         let same = request.header("if-range").is_none_or(|wanted| {
-            file.validator != Validator::Weak && current.is_some_and(|(_, current)| current == wanted)
+            wrong == Some(WrongRange::DespiteIfRange)
+                || (file.validator != Validator::Weak && current.is_some_and(|(_, current)| current == wanted))
         });
         let asked = request.header("range").filter(|_| same).zip(length);
         match asked.and_then(|(range, length)| Some((parse_range(range, length)?, length))) {
@@ -145,7 +146,7 @@ impl OutputFile {
             Some(WrongRange::LaterStart) => start = (start + 1).min(end - 1),
             Some(WrongRange::FromZero) => start = 0,
             Some(WrongRange::OtherTotal) => total += 1,
-            Some(WrongRange::NoContentRange | WrongRange::Nonsense) | None => {}
+            Some(WrongRange::NoContentRange | WrongRange::Nonsense | WrongRange::DespiteIfRange) | None => {}
         }
         answer = match wrong {
             Some(WrongRange::NoContentRange) => answer,

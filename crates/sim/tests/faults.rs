@@ -246,11 +246,15 @@ fn a_wrong_206_is_wrong() {
         (WrongRange::OtherTotal, Some(format!("bytes 10-{last}/{}", BODY.len() + 1)), 10),
         (WrongRange::NoContentRange, None, 10),
         (WrongRange::Nonsense, Some("bytes all of them".to_owned()), 10),
+        (WrongRange::DespiteIfRange, Some(format!("bytes 10-{last}/{}", BODY.len())), 10),
     ] {
         let sim = Sim::start(one_file().fault(Target::AnyFile, When::Always, Fault::wrong_range(how))).unwrap();
         let got = first_file(&sim, Smart).header("Range", "bytes=10-").send().expect(206);
         assert_eq!((got.header("content-range"), &got.body[..]), (content_range.as_deref(), &BODY[from..]), "{how:?}");
         first_file(&sim, Smart).send().expect(200);
+        let status = if how == WrongRange::DespiteIfRange { 206 } else { 200 };
+        let other = first_file(&sim, Smart).header("Range", "bytes=10-").header("If-Range", "\"other\"");
+        other.send().expect(status);
     }
 }
 

@@ -63,7 +63,8 @@ fn it_stays_if_that_was_asked_for() {
 #[test]
 fn it_stays_unless_the_run_is_strictly_clean() {
     type Scene = fn(Scenario) -> Scenario;
-    let bad_line = |scenario: Scenario| two_files(scenario).file(ServedFile::new("Claim", "no JSON\n").count(Count::Missing));
+    let bad_line =
+        |scenario: Scenario| two_files(scenario).file(ServedFile::new("Claim", "no JSON\n").count(Count::Missing));
     let outcomes = |scenario: Scenario| {
         let outcome = "{\"resourceType\":\"OperationOutcome\",\"issue\":[]}\n";
         two_files(scenario).file(ServedFile::new("OperationOutcome", outcome).role(Role::Outcome))
@@ -87,9 +88,8 @@ fn it_stays_unless_the_run_is_strictly_clean() {
         ("fewer than counted in all", Personality::OneupPayer, too_few_in_all, &[], 6),
         ("a length that nobody could tell", Personality::Smart, unverified, &[], 0),
     ];
-    let cases = cases.map(|(name, personality, scene, arguments, code)| {
-        (name.to_owned(), (personality, scene, arguments, code))
-    });
+    let cases = cases
+        .map(|(name, personality, scene, arguments, code)| (name.to_owned(), (personality, scene, arguments, code)));
     check_each(&cases, |(personality, scene, arguments, code)| {
         let payer = Payer::new(*personality, scene);
         let outcome = payer.export(arguments);

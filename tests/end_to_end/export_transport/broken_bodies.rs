@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use lakehaul_sim::{At, Compressed, Count, Door, Fault, Framing, Gzip, Personality, Ranges, Rule, Scenario, ServedFile, Sim, When};
+use lakehaul_sim::{
+    At, Compressed, Count, Door, Fault, Framing, Gzip, Personality, Ranges, Rule, Scenario, ServedFile, Sim, When,
+};
 
 use super::check_each;
 use crate::payer::{LAKE, Payer, patient_file, patients};
@@ -28,8 +30,10 @@ const MANNERS: [Manner; 6] = [
     Manner { name: "gzip-members-close-delimited", framing: Framing::UntilClose, gzip: Some(Gzip::ManyMembers) },
 ];
 
+type Break = fn(At) -> Fault;
+
 /// How it breaks off.
-const BREAKS: [(&str, fn(At) -> Fault); 3] = [
+const BREAKS: [(&str, Break); 3] = [
     ("reset", |at| Fault::reset_at(at)),
     ("truncated", |at| Fault::truncate_at(at)),
     ("stalled", |at| Fault::stall_at(at, Duration::from_secs(60))),
@@ -73,7 +77,9 @@ fn sent(file: ServedFile) -> Vec<u8> {
     let sim = Sim::start(Scenario::new(Personality::Smart).door(Door::Open).file(file)).expect("a payer starts");
     let address = sim.other_origin().trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(address).expect("it listens");
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: sim\r\nConnection: close\r\n\r\n").as_bytes()).expect("sends");
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nHost: sim\r\nConnection: close\r\n\r\n").as_bytes())
+        .expect("sends");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("it answers");
     let head = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
@@ -100,9 +106,11 @@ fn a_body_that_breaks_off_once_is_taken_up() {
                 for (n, place) in PLACES.iter().enumerate() {
                     let name = format!("{}-{break_name}-{place}", manner.name);
                     let at = manner.places(&name)[n];
-                    scenario = scenario
-                        .file(manner.serve(&name))
-                        .fault(&*format!("{name}.ndjson"), When::Nth(1), fault(At::File(at)));
+                    scenario = scenario.file(manner.serve(&name)).fault(
+                        &*format!("{name}.ndjson"),
+                        When::Nth(1),
+                        fault(At::File(at)),
+                    );
                     names.push(name);
                 }
             }
@@ -160,7 +168,8 @@ fn what_no_one_can_tell_is_marked() {
         lines: fn(u64) -> bool,
     }
     const ALL: u64 = PATIENTS as u64;
-    let (all, fewer): (fn(u64) -> bool, fn(u64) -> bool) = (|lines| lines == ALL, |lines| 0 < lines && lines < ALL);
+    let all = |lines| lines == ALL;
+    let fewer = |lines| 0 < lines && lines < ALL;
     let base = Case {
         personality: Personality::Smart,
         gzip: None,
@@ -175,7 +184,10 @@ fn what_no_one_can_tell_is_marked() {
     let cases = [
         ("a line's end, for ever", Case { ..base }),
         ("a line's end, once", Case { when: When::Nth(1), ..base }),
-        ("a line's end, counted", Case { count: Count::True, code: 6, problems: &["fewer_than_declared"], marked: false, ..base }),
+        (
+            "a line's end, counted",
+            Case { count: Count::True, code: 6, problems: &["fewer_than_declared"], marked: false, ..base },
+        ),
         (
             "a line's end, counted in all",
             Case { personality: Personality::OneupProvider, code: 6, problems: &["fewer_than_exported"], ..base },
@@ -189,7 +201,13 @@ fn what_no_one_can_tell_is_marked() {
         ("whole, counted", Case { when: When::Nth(9), count: Count::True, marked: false, lines: all, ..base }),
         (
             "within a gzip member, for ever",
-            Case { gzip: Some(Gzip::ManyMembers), place: "mid-line", code: 11, problems: &["unreadable", "rejected"], ..base },
+            Case {
+                gzip: Some(Gzip::ManyMembers),
+                place: "mid-line",
+                code: 11,
+                problems: &["unreadable", "rejected"],
+                ..base
+            },
         ),
         ("a gzip member's end, for ever", Case { gzip: Some(Gzip::ManyMembers), ..base }),
         (

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lakehaul_sim::{At, Endpoint, Fault, FileAccess, Personality, Place, Rule, Scenario, Signed, Target, When};
 
 use super::check_each;
-use crate::payer::{LAKE, Payer, patient_file};
+use crate::payer::{LAKE, Payer, patient_file, patients};
 
 const FILES: usize = 8;
 
@@ -18,12 +18,16 @@ fn signed(scenario: Scenario, signed: Signed) -> Scenario {
 #[test]
 fn links_that_serve_once_are_renewed_where_the_file_broke_off() {
     let payer = Payer::smart(|scenario| {
-        signed(scenario, Signed { requests: Some(1), lifetime: None })
-            .fault(Target::EachFile, When::Nth(1), Fault::reset_at(At::File(1000)))
+        signed(scenario, Signed { requests: Some(1), lifetime: None }).fault(
+            Target::EachFile,
+            When::Nth(1),
+            Fault::reset_at(At::File(1000)),
+        )
     });
     let outcome = payer.export(&[]);
     payer.is_whole(&outcome);
-    let ranges = payer.sim.seen(Target::AnyFile).iter().filter(|seen| seen.range.is_some() && seen.status == 206).count();
+    let ranges =
+        payer.sim.seen(Target::AnyFile).iter().filter(|seen| seen.range.is_some() && seen.status == 206).count();
     assert_eq!(ranges, FILES, "each file goes on where it broke off\n{outcome}");
 }
 
@@ -31,8 +35,11 @@ fn links_that_serve_once_are_renewed_where_the_file_broke_off() {
 fn links_that_live_shortly_are_renewed() {
     let payer = Payer::provider(|scenario| {
         let slow = Fault::stall_at(At::Body(1000), Duration::from_millis(1200)).and(Fault::truncate_at(At::Body(1000)));
-        signed(scenario, Signed { requests: None, lifetime: Some(Duration::from_secs(1)) })
-            .fault("0.ndjson", When::Nth(1), slow)
+        signed(scenario, Signed { requests: None, lifetime: Some(Duration::from_secs(1)) }).fault(
+            "0.ndjson",
+            When::Nth(1),
+            slow,
+        )
     });
     let outcome = payer.export(&[]);
     payer.is_whole(&outcome);
@@ -63,13 +70,12 @@ fn a_file_that_is_gone_for_good_is_told_and_the_rest_is_loaded() {
     }
     check_each(&cases, |&(status, behind, personality)| {
         let gone = || {
-            let cut = behind * patient_file_line_bytes();
+            let cut = behind * patients("lost", 1).len() as u64;
             let cut = (behind > 0).then(|| Rule::new("lost.ndjson", When::Nth(1), Fault::truncate_at(At::File(cut))));
             cut.into_iter().chain([Rule::new("lost.ndjson", When::Always, Fault::status(status))])
         };
-        let payer = Payer::new(personality, |scenario| {
-            scenario.file(patient_file("kept", 5)).file(patient_file("lost", 40))
-        });
+        let payer =
+            Payer::new(personality, |scenario| scenario.file(patient_file("kept", 5)).file(patient_file("lost", 40)));
         payer.sim.set_faults(gone().collect());
         let outcome = payer.export(&[]);
         outcome.exits_with(6).tells("lost.ndjson could not be fetched whole").tells(&status.to_string());
@@ -90,17 +96,14 @@ fn a_file_that_is_gone_for_good_is_told_and_the_rest_is_loaded() {
     });
 }
 
-fn patient_file_line_bytes() -> u64 {
-    crate::payer::patients("lost", 1).len() as u64
-}
-
 #[test]
 fn an_export_that_is_gone_with_its_links_is_no_transport_failure() {
     let payer = Payer::smart(|scenario| {
-        scenario
-            .file(patient_file("x", 5))
-            .fault("x.ndjson", When::Always, Fault::status(410))
-            .fault(Endpoint::Status, When::From(2), Fault::status(404))
+        scenario.file(patient_file("x", 5)).fault("x.ndjson", When::Always, Fault::status(410)).fault(
+            Endpoint::Status,
+            When::From(2),
+            Fault::status(404),
+        )
     });
     payer.export(&[]).exits_with(4).tells("--fresh");
     payer.nothing_is_published();

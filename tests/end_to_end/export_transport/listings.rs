@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use lakehaul_sim::members::{Members, MembersOptions, Split};
-use lakehaul_sim::{Compressed, Edition, Endpoint, Fault, Gzip, Listed, Personality, Scenario, ServedFile, Target, When};
+use lakehaul_sim::{
+    Compressed, Edition, Endpoint, Fault, Gzip, Listed, Personality, Scenario, ServedFile, Target, When,
+};
 use serde_json::Value;
 
 use super::check_each;
@@ -28,7 +30,9 @@ fn every_listing_gives_each_file_once() {
         ("one page", |scenario| scenario),
         ("pages of one", |scenario| scenario.page_size(1)),
         ("pages of five", |scenario| scenario.page_size(5)),
-        ("finished ones first, 202", |scenario| scenario.running(4).running_as(|running| running.listed = Listed::Finished)),
+        ("finished ones first, 202", |scenario| {
+            scenario.running(4).running_as(|running| running.listed = Listed::Finished)
+        }),
         ("finished ones first, 200", |scenario| {
             scenario.running(4).running_as(|running| (running.listed, running.status) = (Listed::Finished, 200))
         }),
@@ -75,7 +79,7 @@ fn editions_of_the_guide_are_all_read() {
     });
 }
 
-/// The server goes on running until the file that it lists has been asked for.
+/// The server lists some files with each status request; it is asked a few times more after the first that it lists.
 #[test]
 fn finished_files_are_fetched_while_the_rest_is_exported() {
     let payer = Payer::provider(|scenario| {
@@ -110,11 +114,11 @@ fn thousands_of_tiny_files_and_a_few_large_ones_all_come() {
             ServedFile::repeated("Claim", claim, 50_000).compressed(gzip)
         });
         let hiccup = Fault::status(503);
-        scenario
-            .files(tiny)
-            .files(large)
-            .fault(Target::AnyFile, When::Nth(700), hiccup)
-            .fault("Claim.2002.ndjson", When::Nth(1), Fault::stall_at(100_000, Duration::from_millis(500)))
+        scenario.files(tiny).files(large).fault(Target::AnyFile, When::Nth(700), hiccup).fault(
+            "Claim.2002.ndjson",
+            When::Nth(1),
+            Fault::stall_at(100_000, Duration::from_millis(500)),
+        )
     });
     let outcome = payer.export(&["--concurrency", "16"]);
     payer.is_whole(&outcome);

@@ -18,10 +18,9 @@ fn silences() -> Vec<(String, (Target, Fault))> {
     let targets = [Target::from(Endpoint::Token), Endpoint::Status.into(), Target::AnyFile];
     let mut cases = Vec::new();
     for target in targets {
-        for (place, fault) in [
-            ("headers", Fault::stall_headers(FOR_EVER)),
-            ("body", Fault::stall_at(At::Body(30), FOR_EVER)),
-        ] {
+        for (place, fault) in
+            [("headers", Fault::stall_headers(FOR_EVER)), ("body", Fault::stall_at(At::Body(30), FOR_EVER))]
+        {
             cases.push((format!("{target:?}, {place}"), (target.clone(), fault)));
         }
     }

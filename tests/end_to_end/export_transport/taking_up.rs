@@ -109,7 +109,11 @@ fn it_may_be_killed_again_and_again() {
         scenario.running_as(|running| running.listed = Listed::Finished)
     });
     for n in [1, 3, 9] {
-        payer.sim.set_faults(vec![lakehaul_sim::Rule::new(Target::AnyFile, When::From(n), Fault::stall_headers(FOR_EVER))]);
+        payer.sim.set_faults(vec![lakehaul_sim::Rule::new(
+            Target::AnyFile,
+            When::From(n),
+            Fault::stall_headers(FOR_EVER),
+        )]);
         let before = files(&payer.sim.log()).count();
         let started = payer.start(&["--idle-timeout", "10min"]);
         let come = |log: &[Seen]| files(log).count() >= before + n as usize;
@@ -170,6 +174,14 @@ fn since_last_does_not_follow_a_partial_export() {
     });
     payer.export(&[]).exits_with(6);
     payer.sim.set_faults(Vec::new());
+    // There is nothing to follow, so all is asked for, and that has been done: as badly as it was.
     let outcome = payer.export(&["--since", "last"]);
-    assert_eq!(payer.sim.seen(Endpoint::KickOff).last().expect("a kick-off").query, None, "{outcome}");
+    outcome.exits_with(6).tells("the lake has no complete run of this export yet").prints("--new-run");
+    let outcome = payer.export(&["--since", "last", "--new-run"]);
+    outcome.exits_with(0);
+    let asked: Vec<_> = payer.sim.seen(Endpoint::KickOff).into_iter().map(|seen| seen.query).collect();
+    assert_eq!(asked, [None, None], "{outcome}");
+    payer.export(&["--since", "last"]).exits_with(0);
+    let asked = payer.sim.seen(Endpoint::KickOff).pop().and_then(|seen| seen.query);
+    assert!(asked.is_some_and(|query| query.starts_with("_since=")));
 }

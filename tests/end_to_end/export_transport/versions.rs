@@ -1,7 +1,6 @@
 //! A file that breaks off and is another one when it is taken up: the lake has one version of it, never a mixture.
 
-use lakehaul_sim::{At, Compressed, Fault, Gzip, Ranges, ServedFile, Validator, WrongRange};
-use lakehaul_sim::When;
+use lakehaul_sim::{At, Compressed, Fault, Gzip, Ranges, ServedFile, Validator, When, WrongRange};
 
 use super::check_each;
 use crate::payer::{LAKE, Payer, patients};
@@ -23,28 +22,38 @@ fn rows_are(payer: &Payer, text: &str) {
 
 #[test]
 fn a_file_that_changes_on_the_way_is_begun_anew() {
+    // Within a line; where a line of the one version ends and one of the other begins; within a gzip member.
+    let line_end = 40 * patients("old", 1).len() as u64;
+    let forms =
+        [(Compressed::Never, 1500), (Compressed::Never, line_end), (Compressed::Always(Gzip::ManyMembers), 300)];
+    // What a server does with a range: as it should, not at all, without a look at `If-Range`.
+    let ranges = [
+        ("ranges", Ranges::Honoured, Fault::replace_file()),
+        ("no ranges", Ranges::Ignored, Fault::replace_file()),
+        (
+            "ranges of any version",
+            Ranges::Honoured,
+            Fault::replace_file().and(Fault::wrong_range(WrongRange::DespiteIfRange)),
+        ),
+    ];
     let mut cases = Vec::new();
     for validator in VALIDATORS {
-        for ranges in [Ranges::Honoured, Ranges::Ignored] {
-            // Within a line; where a line of the one version ends and one of the other begins; within a gzip member.
-            let line_end = 40 * patients("old", 1).len() as u64;
-            let gzip = Compressed::Always(Gzip::ManyMembers);
-            for (compressed, at) in [(Compressed::Never, 1500), (Compressed::Never, line_end), (gzip, 300)] {
-                let name = format!("{validator:?}, {ranges:?}, {compressed:?}, {at}");
-                cases.push((name, (validator, ranges, compressed, at)));
+        for (name, ranges, change) in &ranges {
+            for (compressed, at) in forms {
+                let name = format!("{validator:?}, {name}, {compressed:?}, {at}");
+                cases.push((name, (validator, *ranges, change, compressed, at)));
             }
         }
     }
-    check_each(&cases, |&(validator, ranges, compressed, at)| {
+    check_each(&cases, |&(validator, ranges, change, compressed, at)| {
         // As long as each other, uncompressed: only the ids differ.
         let (old, new) = (patients("old", PATIENTS), patients("new", PATIENTS));
         let payer = Payer::smart(|scenario| {
             let file = ServedFile::new("Patient", old).replaced_by(new.clone()).named("x.ndjson");
-            let file = file.validator(validator).ranges(ranges).compressed(compressed);
             scenario
-                .file(file)
+                .file(file.validator(validator).ranges(ranges).compressed(compressed))
                 .fault("x.ndjson", When::Nth(1), Fault::truncate_at(At::File(at)))
-                .fault("x.ndjson", When::Nth(2), Fault::replace_file())
+                .fault("x.ndjson", When::Nth(2), change.clone())
         });
         let outcome = payer.export(&[]);
         payer.is_whole(&outcome);
@@ -88,7 +97,12 @@ fn a_server_without_ranges_is_read_again_from_the_start() {
         let text = patients("x", PATIENTS);
         let payer = Payer::smart(|scenario| {
             scenario
-                .file(ServedFile::new("Patient", text.clone()).named("x.ndjson").validator(validator).ranges(Ranges::Ignored))
+                .file(
+                    ServedFile::new("Patient", text.clone())
+                        .named("x.ndjson")
+                        .validator(validator)
+                        .ranges(Ranges::Ignored),
+                )
                 .fault("x.ndjson", When::Nth(1), Fault::truncate_at(At::File(1500)))
                 // Before what has come already, and behind it.
                 .fault("x.ndjson", When::Nth(2), Fault::reset_at(At::File(700)))

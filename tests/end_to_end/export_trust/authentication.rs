@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use lakehaul_sim::ClientAuth::{Basic, Form, PrivateKeyJwt};
 use lakehaul_sim::{ClientAuth, Endpoint, Scenario, SigningKey};
 
 use super::{check_each, is_left_alone, two_files};
@@ -22,7 +23,7 @@ fn taking(way: ClientAuth) -> Payer {
 
 #[test]
 fn a_signed_assertion_is_accepted() {
-    let credentials = taking(ClientAuth::PrivateKeyJwt).sim.credentials();
+    let credentials = taking(PrivateKeyJwt).sim.credentials();
     let key_set = |key: &SigningKey| format!("{{\"keys\":[{}]}}", key.private_jwk());
     let (rsa, ec) = (credentials.rsa_key(), credentials.ec_key());
     let cases = [
@@ -35,24 +36,26 @@ fn a_signed_assertion_is_accepted() {
         ("ES384, JWK set", key_set(ec), None),
     ];
     check_each(cases.map(|case| (case.0, case)), |(_, key, id)| {
-        let payer = taking(ClientAuth::PrivateKeyJwt);
+        let payer = taking(PrivateKeyJwt);
         payer.place.write("key", key);
         let mut arguments = vec!["--private-key-file", "key"];
         arguments.extend(id.iter().flat_map(|id| ["--key-id", id]));
         payer.is_whole(&export(&payer, &arguments, &[]));
         let form = String::from_utf8_lossy(&payer.sim.seen(Endpoint::Token)[0].body.0).into_owned();
-        assert!(form.contains("client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"));
+        assert!(
+            form.contains("client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer")
+        );
         assert!(form.contains("scope=system%2F*.rs") && !form.contains("client_secret"), "{form}");
     });
 }
 
 #[test]
 fn a_secret_may_come_from_anywhere_but_the_command_line() {
-    let probe = taking(ClientAuth::Form);
+    let probe = taking(Form);
     let credentials = probe.sim.credentials();
-    let (secret, token, pem) = (credentials.client_secret.as_str(), credentials.token.as_str(), credentials.ec_key().private_pem());
+    let (secret, token, pem) =
+        (credentials.client_secret.as_str(), credentials.token.as_str(), credentials.ec_key().private_pem());
     let key_id = credentials.ec_key().key_id();
-    use ClientAuth::{Basic, Form, PrivateKeyJwt};
     type Given<'g> = (ClientAuth, &'g [&'g str], &'g [(&'g str, &'g str)]);
     let cases: [(&str, Given<'_>); 13] = [
         ("secret in the environment", (Form, &[], &[("LAKEHAUL_CLIENT_SECRET", secret)])),
@@ -60,14 +63,16 @@ fn a_secret_may_come_from_anywhere_but_the_command_line() {
         ("secret in a file that the environment names", (Form, &[], &[("LAKEHAUL_CLIENT_SECRET_FILE", "secret")])),
         ("secret from a command", (Form, &["--client-secret-command", "cat secret"], &[])),
         ("secret as HTTP basic", (Basic, &["--client-secret-file", "secret", "--client-secret-style", "basic"], &[])),
-        ("a flag beats the environment", (Form, &["--client-secret-file", "secret"], &[("LAKEHAUL_CLIENT_SECRET", "no")])),
+        (
+            "a flag beats the environment",
+            (Form, &["--client-secret-file", "secret"], &[("LAKEHAUL_CLIENT_SECRET", "no")]),
+        ),
         ("key in the environment", (PrivateKeyJwt, &["--key-id", key_id], &[("LAKEHAUL_PRIVATE_KEY", &pem)])),
         ("key from a command", (PrivateKeyJwt, &["--key-id", key_id, "--private-key-command", "cat key"], &[])),
-        ("key beats a secret of the environment", (
-            PrivateKeyJwt,
-            &["--key-id", key_id, "--private-key-file", "key"],
-            &[("LAKEHAUL_CLIENT_SECRET", "no")],
-        )),
+        (
+            "key beats a secret of the environment",
+            (PrivateKeyJwt, &["--key-id", key_id, "--private-key-file", "key"], &[("LAKEHAUL_CLIENT_SECRET", "no")]),
+        ),
         ("token in the environment", (Form, &[], &[("LAKEHAUL_TOKEN", token)])),
         ("token in a file", (Form, &["--token-file", "token"], &[])),
         ("token from a command", (Form, &["--token-command", "cat token"], &[])),
@@ -85,7 +90,7 @@ fn a_secret_may_come_from_anywhere_but_the_command_line() {
 
 #[test]
 fn a_secret_may_come_from_stdin() {
-    let payer = taking(ClientAuth::Form);
+    let payer = taking(Form);
     let secret = payer.place.write("secret", payer.sim.credentials().client_secret);
     let mut command = payer.command(&["export", "--client-secret-file", "-"]);
     let file = std::fs::File::open(secret).expect("the file is there");
@@ -95,39 +100,50 @@ fn a_secret_may_come_from_stdin() {
 
 #[test]
 fn what_is_not_accepted_is_told_and_not_repeated() {
-    let probe = taking(ClientAuth::Form);
+    let probe = taking(Form);
     let credentials = probe.sim.credentials();
     let (rsa, ec) = (credentials.rsa_key(), credentials.ec_key());
-    use ClientAuth::{Form, PrivateKeyJwt};
     type Given<'g> = (ClientAuth, &'g [&'g str], i32, &'g [&'g str]);
     let cases: [(&str, Given<'_>); 9] = [
         ("no key id", (PrivateKeyJwt, &["--private-key-file", "ec.pem"], 3, &["invalid_client"])),
-        ("another key's id", (PrivateKeyJwt, &["--private-key-file", "ec.pem", "--key-id", rsa.key_id()], 3, &["invalid_client"])),
-        ("a way that is not accepted", (Form, &["--private-key-file", "ec.pem", "--key-id", ec.key_id()], 3, &["invalid_client"])),
+        (
+            "another key's id",
+            (PrivateKeyJwt, &["--private-key-file", "ec.pem", "--key-id", rsa.key_id()], 3, &["invalid_client"]),
+        ),
+        (
+            "a way that is not accepted",
+            (Form, &["--private-key-file", "ec.pem", "--key-id", ec.key_id()], 3, &["invalid_client"]),
+        ),
         ("a public key", (PrivateKeyJwt, &["--private-key-file", "public.pem"], 2, &["private key"])),
-        ("no key at all", (PrivateKeyJwt, &["--private-key-file", "sesame.txt"], 2, &["private key"])),
+        ("no key at all", (PrivateKeyJwt, &["--private-key-file", "words.txt"], 2, &["private key"])),
         ("an empty secret", (Form, &["--client-secret-file", "empty"], 2, &["--client-secret-file gives nothing"])),
-        ("a command that fails", (Form, &["--client-secret-command", "false"], 2, &["--client-secret-command", "failed"])),
-        ("two at once", (
-            Form,
-            &["--client-secret-file", "sesame.txt", "--token-file", "sesame.txt"],
-            2,
-            &["--client-secret-file", "--token-file", "only one"],
-        )),
-        ("a dead token", (Form, &["--token-file", "sesame.txt"], 3, &["401", "Get a new access token"])),
+        (
+            "a command that fails",
+            (Form, &["--client-secret-command", "false"], 2, &["--client-secret-command", "failed"]),
+        ),
+        (
+            "two at once",
+            (
+                Form,
+                &["--client-secret-file", "words.txt", "--token-file", "words.txt"],
+                2,
+                &["--client-secret-file", "--token-file", "only one"],
+            ),
+        ),
+        ("a dead token", (Form, &["--token-file", "words.txt"], 3, &["401", "Get a new access token"])),
     ];
     check_each(cases, |(way, arguments, code, tells)| {
         let payer = taking(way);
         payer.place.write("ec.pem", ec.private_pem());
         payer.place.write("public.pem", "-----BEGIN PUBLIC KEY-----\nc2VzYW1l\n-----END PUBLIC KEY-----\n");
-        payer.place.write("sesame.txt", "sesame");
+        payer.place.write("words.txt", "sesame");
         payer.place.write("empty", "\n");
         let outcome = export(&payer, arguments, &[]);
         outcome.exits_with(code);
         for part in tells {
             outcome.tells(part);
         }
-        assert!(!outcome.stderr.contains("sesame\"") && !outcome.stderr.contains("c2VzYW1l"), "{outcome}");
+        assert!(!outcome.stderr.contains("sesame") && !outcome.stderr.contains("c2VzYW1l"), "{outcome}");
         is_left_alone(&payer);
         assert!(payer.sim.seen(Endpoint::Token).len() <= 1, "a refusal is final");
         if code == 2 {
@@ -138,7 +154,7 @@ fn what_is_not_accepted_is_told_and_not_repeated() {
 
 #[test]
 fn who_asks_has_to_be_said() {
-    let payer = taking(ClientAuth::Form);
+    let payer = taking(Form);
     export(&payer, &[], &[]).exits_with(2).tells("LAKEHAUL_CLIENT_SECRET").tells("--private-key-file");
     let mut command = payer.command(&["export"]);
     command.env_remove("LAKEHAUL_CLIENT_ID");

@@ -33,8 +33,17 @@ fn check_tells_what_an_export_would_meet() {
     }
     const LOOK: Look = Look { name: "", personality: Smart, scene: two_files, arguments: &[], code: 0, prints: &[] };
     let looks = [
-        Look { name: "all is well", prints: &["obtained at {origin}/auth/token", "5 min", "FHIR 4.0.1", "All is well"], ..LOOK },
-        Look { name: "a gateway", personality: OneupProvider, prints: &["the kind's own", "as is usual", "All is well"], ..LOOK },
+        Look {
+            name: "all is well",
+            prints: &["obtained at {origin}/auth/token", "5 min", "FHIR 4.0.1", "All is well"],
+            ..LOOK
+        },
+        Look {
+            name: "a gateway",
+            personality: OneupProvider,
+            prints: &["the kind's own", "as is usual", "All is well"],
+            ..LOOK
+        },
         Look { name: "a population's gateway", personality: OneupPopulation, prints: &["/auth/realms/bison/"], ..LOOK },
         Look {
             name: "where a value comes from",
@@ -132,7 +141,8 @@ fn check_looks_at_the_lake() {
     let payer = Payer::smart(two_files);
     payer.place.write(LAKE, "no folder");
     run(&payer, &["check"]).exits_with(2).prints("is a file");
-    let payer = Payer::smart(|scenario| two_files(scenario).fault(Endpoint::Status, When::First(1), Fault::status(503)));
+    let payer =
+        Payer::smart(|scenario| two_files(scenario).fault(Endpoint::Status, When::First(1), Fault::status(503)));
     payer.export(&["--retries", "0"]).exits_with(5);
     run(&payer, &["check"]).exits_with(0).prints("has not finished").prints("lakehaul cancel");
     payer.is_whole(&payer.export(&[]));
@@ -143,8 +153,12 @@ fn check_looks_at_the_lake() {
 
 #[test]
 fn a_dry_run_says_what_it_would_send_and_sends_nothing() {
-    let cases: [(&str, (Personality, &[&str], i32, &[&str])); 6] = [
-        ("all there is", (Personality::Smart, &[], 0, &["GET {origin}/fhir/$export", "parameters: none", "into: lake"])),
+    type DryRun<'d> = (Personality, &'d [&'d str], i32, &'d [&'d str]);
+    let cases: [(&str, DryRun<'_>); 6] = [
+        (
+            "all there is",
+            (Personality::Smart, &[], 0, &["GET {origin}/fhir/$export", "parameters: none", "into: lake"]),
+        ),
         (
             "some of it",
             (
@@ -156,13 +170,26 @@ fn a_dry_run_says_what_it_would_send_and_sends_nothing() {
         ),
         (
             "some patients",
-            (Personality::Smart, &["--patient", "a,b"], 0, &["POST {origin}/fhir/Patient/$export", "patient (2, not shown)"]),
+            (
+                Personality::Smart,
+                &["--patient", "a,b"],
+                0,
+                &["POST {origin}/fhir/Patient/$export", "patient (2, not shown)"],
+            ),
         ),
         (
             "a group of a gateway",
-            (Personality::OneupPayer, &[], 0, &["GET {origin}/v1/bison/bulk-data/r4/Group/g1/$export", "lakehaul-sim-client"]),
+            (
+                Personality::OneupPayer,
+                &[],
+                0,
+                &["GET {origin}/v1/bison/bulk-data/r4/Group/g1/$export", "lakehaul-sim-client"],
+            ),
         ),
-        ("for programs", (Personality::OneupProvider, &["--json"], 0, &["\"dry_run\":true", "\"method\":\"GET\"", "$export\""])),
+        (
+            "for programs",
+            (Personality::OneupProvider, &["--json"], 0, &["\"dry_run\":true", "\"method\":\"GET\"", "$export\""]),
+        ),
         ("a group that no path can hold", (Personality::Smart, &["--group", ".."], 2, &[])),
     ];
     check_each(cases, |(personality, arguments, code, prints)| {
@@ -223,7 +250,8 @@ fn cancel_stops_an_export_once_and_forgets_it() {
 
 #[test]
 fn cancel_forgets_nothing_that_the_server_was_not_told() {
-    let payer = Payer::smart(|scenario| two_files(scenario).fault(Endpoint::Status, When::First(1), Fault::status(503)));
+    let payer =
+        Payer::smart(|scenario| two_files(scenario).fault(Endpoint::Status, When::First(1), Fault::status(503)));
     run(&payer, &["cancel", "20260101T000000Z-00000000"]).exits_with(2);
     payer.export(&["--retries", "0"]).exits_with(5);
     let name = unfinished(&payer);

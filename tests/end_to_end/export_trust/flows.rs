@@ -1,7 +1,8 @@
-//! 1upHealth's two documented flows, with the answers that its pages show: each from its token to its lake, and what was asked
-//! for on the way.
+//! 1upHealth's two documented flows, with the answers that its pages show: each from its token to its lake, and what
+//! was asked for on the way.
 
 use lakehaul_sim::{Answer, Authorization, Endpoint, Fault, Origin, Personality, Scenario, Seen, ServedFile, When};
+use serde_json::json;
 
 use super::{asked_at_other_origin, filled_in};
 use crate::payer::{LAKE, Payer, patients};
@@ -10,6 +11,7 @@ const JOB: &str = "f0e2c1a4-9b7d-4c3e-8a51-2d6b0c9e7f13";
 
 /// As it is shown: the place to ask is at the end of a text, under the host of another environment.
 fn accepted() -> Fault {
+    let job = format!("{{other_origin}}/v1/bison/bulk-data/r4/$export/job/{JOB}");
     let body = format!(
         r#"{{
     "resourceType": "OperationOutcome",
@@ -19,7 +21,7 @@ fn accepted() -> Fault {
             "severity": "information",
             "code": "informational",
             "details": {{
-                "text": "Asynchronous export running. Track job at {{other_origin}}/v1/bison/bulk-data/r4/$export/job/{JOB}"
+                "text": "Asynchronous export running. Track job at {job}"
             }}
         }}
     ]
@@ -67,10 +69,9 @@ fn successful(request: &str, resources: u64, files: &[(&str, &str)]) -> Fault {
 /// The same while it runs, of which no page tells: without output, under 202 or 200.
 fn running(status: u16, complete: u64, total: u64) -> Fault {
     let left = total - complete;
-    let body = format!(
-        r#"{{"id":"{JOB}","status":"Running","batches":{{"running":{left},"complete":{complete},"failed":0,"total":{total}}}}}"#
-    );
-    Fault::answer(Answer::new(status).body("application/json", body)).retry_after(0)
+    let batches = json!({"running": left, "complete": complete, "failed": 0, "total": total});
+    let body = json!({"id": JOB, "status": "Running", "batches": batches});
+    Fault::answer(Answer::new(status).body("application/json", body.to_string())).retry_after(0)
 }
 
 /// What was asked for, in order; the output files, which come in any order, sorted.
@@ -158,7 +159,7 @@ fn provider_access_is_hauled_as_documented() {
     payer.export(&["--since", "last"]).exits_with(0);
     let kick_offs = payer.sim.seen(Endpoint::KickOff);
     assert_eq!(kick_offs.len(), 2);
-    assert_eq!(kick_offs[1].query.as_deref(), Some("_since=2026-01-15T08%3A30%3A00.123Z"));
+    assert_eq!(kick_offs[1].query.as_deref(), Some("_since=2026-01-15T08:30:00.123Z"));
 }
 
 #[test]
@@ -205,7 +206,8 @@ fn a_payer_to_payer_group_is_hauled_as_documented() {
     let record = payer.record();
     assert_eq!(record["totals"]["rows"], 31);
     assert!(record["source"].as_str().is_some_and(|source| source.ends_with(&format!("Group/{GROUP}"))), "{record}");
-    let tables: Vec<_> = record["tables"].as_array().expect("tables").iter().map(|t| (&t["type"], &t["rows"])).collect();
+    let tables: Vec<_> =
+        record["tables"].as_array().expect("tables").iter().map(|t| (&t["type"], &t["rows"])).collect();
     let mut types = FILES.map(|(resource_type, _, count)| (resource_type, count));
     types.sort_unstable();
     assert_eq!(tables.len(), types.len());

@@ -1,19 +1,25 @@
-//! A manifest is hostile input: whatever its types, URLs, counts and links say, nothing is written outside the lake, nothing is
-//! loaded twice, and what cannot be taken is told in a sentence.
+//! A manifest is hostile input: whatever its types, URLs, counts and links say, nothing is written outside the lake,
+//! nothing is loaded twice, and what cannot be taken is told in a sentence.
 
-use lakehaul_sim::{Count, Endpoint, Fault, Personality, Scenario, ServedFile, Target, When};
+use std::collections::HashSet;
+
+use lakehaul_sim::{Personality, Scenario, ServedFile, Target};
 use serde_json::{Value, json};
 
-use super::{Case, FAILED, REFUSED, WHOLE, below, check, check_each, is_left_alone, two_files};
+use super::{Case, WHOLE, below, check, check_each, is_left_alone, two_files};
 use crate::lakehaul::Outcome;
 use crate::payer::{LAKE, Payer, patient_file, patients};
+
+mod members;
 
 /// Of this one the paths of files do not name the export.
 const GATEWAY: Personality = Personality::OneupProvider;
 
 /// Two files, the first of which the manifest tells like this.
 fn first_entry(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Payer {
-    Payer::new(GATEWAY, |scenario| two_files(scenario).edit_manifest(move |manifest| change(&mut manifest["output"][0])))
+    Payer::new(GATEWAY, |scenario| {
+        two_files(scenario).edit_manifest(move |manifest| change(&mut manifest["output"][0]))
+    })
 }
 
 /// Beside the lake there is nothing; in it, what a lake has and nothing else.
@@ -22,10 +28,11 @@ fn only_a_lake_is_there(payer: &Payer, tables: &[&str]) {
     let place = payer.place.path("");
     let run = payer.record()["run"].as_str().expect("a name").to_owned();
     for path in below(&place) {
-        let relative = path.strip_prefix(&place).expect("it is below").to_str().expect("the lake's names are text").to_owned();
+        let relative =
+            path.strip_prefix(&place).expect("it is below").to_str().expect("the lake's names are text").to_owned();
         let of_the_lake = relative.strip_prefix(LAKE).map(|rest| rest.trim_start_matches('/'));
         let expected = of_the_lake.is_some_and(|path| match path.split('/').collect::<Vec<_>>()[..] {
-            [""] | ["_lake"] | ["_lake", "lock" | "lake.json" | "staging" | "runs" | "quarantine" | "outcomes"] => true,
+            ["" | "_lake"] | ["_lake", "lock" | "lake.json" | "staging" | "runs" | "quarantine" | "outcomes"] => true,
             [table] => tables.contains(&table),
             [table, part] if tables.contains(&table) => {
                 part.starts_with(&format!("part-{run}-")) && part.ends_with(".parquet")
@@ -38,6 +45,9 @@ fn only_a_lake_is_there(payer: &Payer, tables: &[&str]) {
             _ => false,
         });
         assert!(expected, "{relative} has no business there");
+    }
+    for escaped in [place.join("../escaped"), place.join("../../escaped"), "/tmp/escaped".into()] {
+        assert!(!escaped.exists(), "{}", escaped.display());
     }
 }
 
@@ -71,6 +81,8 @@ fn a_url_that_must_not_be_asked_refuses_the_export() {
         outcome.exits_with(code).tells("manifest's output entry 1").tells(sentence);
         assert!(!outcome.stderr.contains("sesame"), "{outcome}");
         is_left_alone(&payer);
+        let lake = payer.place.path(LAKE);
+        assert!(below(&payer.place.path("")).iter().all(|path| path.starts_with(&lake)), "beside the lake is nothing");
         assert_eq!(payer.sim.seen(Target::AnyFile).len(), 0, "a manifest is taken whole or not at all");
     });
 }
@@ -146,9 +158,12 @@ fn a_file_s_name_is_only_a_word() {
         let outcome = payer.export(&["--log", "debug"]);
         outcome.exits_with(0);
         let record = payer.record();
-        let names: Vec<&str> = record["output_files"].as_array().expect("files").iter().filter_map(|file| file["name"].as_str()).collect();
-        let plain = |name: &&str| !name.starts_with('.') && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        assert!(names.len() == 2 && names.iter().all(|name| plain(name)), "{names:?}");
+        let names: Vec<&str> =
+            record["output_files"].as_array().expect("files").iter().filter_map(|file| file["name"].as_str()).collect();
+        let plain = |name: &&str| {
+            !name.starts_with('.') && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        };
+        assert!(names.len() == 2 && names.iter().all(plain), "{names:?}");
         assert_eq!(record["totals"]["rows"], 5);
         only_a_lake_is_there(&payer, &["Patient"]);
         is_printable(&outcome);
@@ -170,7 +185,8 @@ fn a_file_that_is_named_again_is_loaded_once() {
             None => manifest[list] = json!([entry]),
         }
     }
-    const AGAIN: Case = Case { tells: &["names files again", "fetched once"], personality: GATEWAY, then: once, ..WHOLE };
+    const AGAIN: Case =
+        Case { tells: &["names files again", "fetched once"], personality: GATEWAY, then: once, ..WHOLE };
     fn once(payer: &Payer, outcome: &Outcome) {
         payer.is_whole(outcome);
         assert_eq!(payer.sim.seen("a.ndjson").len(), 1);
@@ -232,7 +248,8 @@ fn names_that_collide_are_told_apart() {
             let url = manifest["output"][0]["url"].as_str().expect("a URL").to_owned();
             let other = manifest["output"][1].clone();
             // The last one has the name that the second one is given.
-            let urls = [url.clone(), url.replace("/v1/bison/bulk-data/r4/$export/file/", "/bucket/"), format!("{url}?n=2")];
+            let urls =
+                [url.clone(), url.replace("/v1/bison/bulk-data/r4/$export/file/", "/bucket/"), format!("{url}?n=2")];
             let entries = urls.map(|url| json!({"type": "Patient", "url": url}));
             manifest["output"] = entries.into_iter().chain([other]).collect();
             manifest["resourceCount"] = json!(11);
@@ -242,209 +259,38 @@ fn names_that_collide_are_told_apart() {
     outcome.exits_with(0);
     let record = payer.record();
     let files = record["output_files"].as_array().expect("files").iter();
-    let mut told: Vec<_> = files.map(|file| (file["name"].as_str().unwrap_or_default(), file["resources"].as_u64())).collect();
+    let mut told: Vec<_> =
+        files.map(|file| (file["name"].as_str().unwrap_or_default(), file["resources"].as_u64())).collect();
     told.sort_unstable();
     assert_eq!(told, [("a.ndjson", Some(3)), ("a.ndjson-2", Some(3)), ("a.ndjson-3", Some(3)), ("b.ndjson", Some(2))]);
     only_a_lake_is_there(&payer, &["Patient"]);
 }
 
-#[test]
-fn counts_that_cannot_be_are_believed_as_far_as_they_are_counts() {
-    let too_many: fn(&Payer, &Outcome) = |payer, outcome| {
-        assert_eq!(payer.problems(), ["fewer_than_declared"], "{outcome}");
-        assert_eq!(payer.record()["totals"]["rows"], 5);
-    };
-    let none: fn(&Payer, &Outcome) = |payer, outcome| payer.is_whole(outcome);
-    let cases = [
-        (json!(u64::MAX), 6, too_many),
-        (json!(u64::MAX.to_string()), 6, too_many),
-        (json!(" 3 "), 0, none),
-        (json!(1e300), 0, none),
-        (json!(-5), 0, none),
-        (json!(3.5), 0, none),
-        (json!("many"), 0, none),
-        (json!(null), 0, none),
-        (json!([3]), 0, none),
-    ];
-    check_each(cases.map(|case| (case.0.to_string(), case)), |(count, code, then)| {
-        let payer = first_entry(move |entry| {
-            entry["count"] = count.clone();
-            entry["fileSize"] = count.clone();
-        });
-        let outcome = payer.export(&[]);
-        outcome.exits_with(code);
-        then(&payer, &outcome);
-    });
-}
-
-#[test]
-fn members_of_another_type_are_told_or_do_no_harm() {
-    const TELLS: &[&str] = &["neither a status nor a manifest"];
-    const HARMLESS: Case = Case { personality: GATEWAY, ..WHOLE };
-    const NONSENSE: Case = Case { personality: GATEWAY, arguments: &["--retries", "1"], tells: TELLS, ..FAILED };
-    /// Every status request is answered with this.
-    fn answered(scenario: Scenario, manifest: &str) -> Scenario {
-        two_files(scenario).fault(Endpoint::Status, When::Always, Fault::manifest(manifest))
-    }
-    check(&[
-        Case { name: "an empty answer", scene: |s| answered(s, ""), ..NONSENSE },
-        Case { name: "null", scene: |s| answered(s, "null"), ..NONSENSE },
-        Case { name: "a list", scene: |s| answered(s, "[]"), ..NONSENSE },
-        Case { name: "a text", scene: |s| answered(s, "\"Successful\""), ..NONSENSE },
-        Case { name: "half of it", scene: |s| answered(s, "{\"output\":[{\"type\":"), ..NONSENSE },
-        Case { name: "output is an object", scene: |s| answered(s, "{\"output\":{}}"), ..NONSENSE },
-        Case { name: "output is a text", scene: |s| answered(s, "{\"output\":\"{origin}/a.ndjson\"}"), ..NONSENSE },
-        Case { name: "output has a number", scene: |s| answered(s, "{\"output\":[7]}"), ..NONSENSE },
-        Case { name: "nested without end", scene: |s| answered(s, &"{\"output\":[".repeat(100_000)), ..NONSENSE },
-        Case {
-            name: "an entry without a URL",
-            scene: |s| answered(s, "{\"output\":[{\"type\":\"Patient\"}]}"),
-            tells: &["output entry 1 has no URL"],
-            ..NONSENSE
-        },
-        Case {
-            name: "a finished export whose list cannot be read",
-            scene: |scenario| {
-                two_files(scenario).resource_count(Count::Missing).edit_manifest(|manifest| {
-                    manifest["output"].as_array_mut().expect("a list").push(json!(7));
-                })
-            },
-            tells: &[],
-            ..NONSENSE
-        },
-        Case {
-            name: "a status that is a number",
-            scene: |s| two_files(s).edit_manifest(|manifest| manifest["status"] = json!(7)),
-            ..HARMLESS
-        },
-        Case {
-            name: "batches that are a text",
-            scene: |s| two_files(s).edit_manifest(|manifest| manifest["batches"] = json!("6 of 6")),
-            ..HARMLESS
-        },
-        Case {
-            name: "a resourceCount that is a list",
-            scene: |s| two_files(s).edit_manifest(|manifest| manifest["resourceCount"] = json!([5])),
-            ..HARMLESS
-        },
-        Case {
-            name: "a transactionTime that is a number",
-            scene: |s| two_files(s).edit_manifest(|manifest| manifest["transactionTime"] = json!(0)),
-            then: |payer, outcome| {
-                payer.is_whole(outcome);
-                assert_eq!(payer.record()["transaction_time"], Value::Null);
-            },
-            ..HARMLESS
-        },
-        Case {
-            name: "links that are a text",
-            scene: |s| two_files(s).edit_manifest(|manifest| manifest["link"] = json!("next")),
-            ..HARMLESS
-        },
-        Case {
-            name: "an error that is a text",
-            scene: |s| two_files(s).edit_manifest(|manifest| manifest["error"] = json!("none")),
-            ..HARMLESS
-        },
-        Case {
-            name: "members that nobody knows",
-            scene: |s| two_files(s).edit_manifest(|manifest| manifest["__proto__"] = json!({"output": []})),
-            ..HARMLESS
-        },
-        Case {
-            name: "batches that overflow",
-            scene: |scenario| {
-                two_files(scenario).edit_manifest(|manifest| {
-                    manifest["batches"] = json!({"running": 0, "complete": u64::MAX, "failed": u64::MAX, "total": 1});
-                })
-            },
-            code: 6,
-            tells: &["batches"],
-            then: |payer, _| assert_eq!(payer.problems(), ["failed_batches"]),
-            ..HARMLESS
-        },
-        Case {
-            name: "a resourceCount beyond all counting",
-            scene: |s| two_files(s).edit_manifest(|manifest| manifest["resourceCount"] = json!(u64::MAX)),
-            code: 6,
-            tells: &["18,446,744,073,709,551,615"],
-            then: |payer, _| assert_eq!(payer.problems(), ["fewer_than_exported"]),
-            ..HARMLESS
-        },
-    ]);
-}
-
-#[test]
-fn links_that_lead_nowhere_are_told() {
-    /// Where the page is, without `/files/…` of its first entry.
-    fn export_of(manifest: &Value) -> String {
-        let url = manifest["output"][0]["url"].as_str().expect("a URL");
-        url.split("/files/").next().expect("a part").to_owned()
-    }
-    fn next(scenario: Scenario, url: fn(&Value) -> Value) -> Scenario {
-        two_files(scenario).page_size(1).edit_manifest(move |manifest| {
-            manifest["link"] = json!([{"relation": "next", "url": url(manifest)}]);
-        })
-    }
-    const CIRCLE: Case = Case { tells: &["go round in a circle"], ..FAILED };
-    check(&[
-        Case { name: "to the first page", scene: |s| next(s, |m| json!(export_of(m))), ..CIRCLE },
-        Case { name: "to the same page", scene: |s| next(s, |m| json!(format!("{}/pages/1", export_of(m)))), ..CIRCLE },
-        Case {
-            name: "to the same page by a fragment",
-            scene: |s| next(s, |m| json!(format!("{}#again", export_of(m)))),
-            ..CIRCLE
-        },
-        Case {
-            name: "to a page that is not there",
-            scene: |s| next(s, |m| json!(format!("{}/pages/9", export_of(m)))),
-            tells: &["404"],
-            ..FAILED
-        },
-        Case {
-            name: "to a file of this machine",
-            scene: |s| next(s, |_| json!("file:///etc/passwd")),
-            tells: &["next page", "scheme file"],
-            ..REFUSED
-        },
-        Case { name: "to what is no URL", scene: |s| next(s, |_| json!("http://[")), tells: &["next page"], ..FAILED },
-    ]);
-}
-
-/// What a server says goes to a terminal: it cannot move the cursor there, nor turn the reading direction.
-#[test]
-fn a_server_s_words_are_made_harmless() {
-    const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;sesame\u{7}\u{202e}x\r\nnot json\u{0}";
-    fn hostile(scenario: Scenario) -> Scenario {
-        two_files(scenario).running(1).edit_manifest(|manifest| {
-            for member in ["transactionTime", "request", "id", "lastUpdated", "message"] {
-                manifest[member] = json!(HOSTILE);
-            }
-            for entry in manifest["output"].as_array_mut().expect("a list") {
-                entry["type"] = json!(HOSTILE);
-            }
-        })
-    }
-    let payer = Payer::new(GATEWAY, hostile);
-    for arguments in [&["--log", "debug"][..], &["--json", "--new-run"]] {
-        let outcome = payer.export(arguments);
-        outcome.exits_with(0);
-        is_printable(&outcome);
-    }
-    is_printable(&payer.place.run(&["runs", LAKE]));
-    let payer = Payer::smart(|scenario| {
-        let fault = Fault::operation_outcome(400, HOSTILE).header("X-Progress", "\u{1b}[2J");
-        two_files(scenario).fault(Endpoint::Status, When::Always, fault)
-    });
-    let outcome = payer.export(&["--log", "debug"]);
-    outcome.exits_with(4);
-    is_printable(&outcome);
-}
-
 /// Nothing in it but text and line ends.
 #[track_caller]
 fn is_printable(outcome: &Outcome) {
-    let odd = |c: &char| (c.is_control() && *c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let odd =
+        |c: &char| (c.is_control() && *c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let found: Vec<char> = outcome.stdout.chars().chain(outcome.stderr.chars()).filter(odd).collect();
     assert!(found.is_empty(), "{found:?}\n{outcome}");
+}
+
+/// Each is a request, a row group's worth of lines and an account in the run record.
+#[test]
+fn ten_thousand_files_of_one_name_are_told_apart() {
+    const FILES: u64 = 10_000;
+    let payer = Payer::new(GATEWAY, |scenario| {
+        scenario.file(patient_file("a", 1)).edit_manifest(|manifest| {
+            let url = manifest["output"][0]["url"].as_str().expect("a URL").to_owned();
+            let entry = |n| json!({"type": "Patient", "url": format!("{url}?n={n}")});
+            manifest["output"] = (0..FILES).map(entry).collect();
+            manifest["resourceCount"] = json!(FILES);
+        })
+    });
+    payer.export(&["--quiet"]).exits_with(0);
+    let record = payer.record();
+    let files = record["output_files"].as_array().expect("files").iter();
+    let names: HashSet<_> = files.map(|file| file["name"].as_str().expect("a name")).collect();
+    assert_eq!((names.len() as u64, &record["totals"]["rows"]), (FILES, &FILES.into()));
+    payer.is_well_behaved();
 }

@@ -1,194 +1,15 @@
-//! A credential goes to the configured origin and to those that are trusted by name, whoever says otherwise: redirects,
-//! polling locations, manifests, discovery documents.
+//! A credential goes to the configured origin and to those that are trusted by name, whoever says otherwise: polling
+//! locations, manifests, links, discovery documents.
 
 use lakehaul_sim::{
-    Answer, Authorization, ClientAuth, Edition, Endpoint, Fault, FileAccess, Host, LocationIn, Origin, Personality,
-    Place, RedirectTo, Scenario, Target, Tls, When,
+    Answer, Authorization, Endpoint, Fault, FileAccess, Host, LocationIn, Personality, Place, Scenario, Target, Tls,
+    When,
 };
 use serde_json::{Value, json};
 
-use super::{Case, FAILED, REFUSED, WHOLE, asked_at_other_origin, check, check_each, is_left_alone, two_files};
+use super::{Case, FAILED, REFUSED, WHOLE, asked_at_other_origin, check, is_left_alone, two_files};
 use crate::lakehaul::Outcome;
 use crate::payer::{LAKE, Payer};
-
-const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
-
-#[test]
-fn no_token_follows_a_redirect() {
-    let targets: [(&str, Target); 7] = [
-        ("kick-off", Endpoint::KickOff.into()),
-        ("status", Endpoint::Status.into()),
-        ("page", Endpoint::ManifestPage.into()),
-        ("files", Target::EachFile),
-        ("delete", Endpoint::Delete.into()),
-        ("smart configuration", Endpoint::SmartConfiguration.into()),
-        ("metadata", Endpoint::Metadata.into()),
-    ];
-    let cases = REDIRECTS.iter().flat_map(|status| {
-        targets.iter().map(move |(name, target)| (format!("{status} of the {name}"), (*status, target.clone())))
-    });
-    check_each(cases, |(status, target)| {
-        let of_metadata = target == Target::One(Endpoint::Metadata);
-        let payer = Payer::smart(|scenario| {
-            let scenario = two_files(scenario).page_size(1);
-            let scenario = match of_metadata {
-                true => scenario.fault(Endpoint::SmartConfiguration, When::Always, Fault::status(404)),
-                false => scenario,
-            };
-            scenario.fault(target, When::First(1), Fault::redirect(status, RedirectTo::OtherOrigin))
-        });
-        let outcome = payer.export(&[]);
-        payer.is_whole(&outcome);
-        assert!(!asked_at_other_origin(&payer).is_empty(), "the redirect was not followed\n{outcome}");
-    });
-}
-
-#[test]
-fn no_secret_follows_a_redirect() {
-    let ways = [("form", ClientAuth::Form), ("basic", ClientAuth::Basic)];
-    let cases = REDIRECTS
-        .iter()
-        .flat_map(|status| ways.map(|(name, way)| (format!("{status} of a token request, {name}"), (*status, name, way))));
-    check_each(cases, |(status, style, way)| {
-        let payer = Payer::smart(|scenario| {
-            let fault = Fault::redirect(status, RedirectTo::OtherOrigin);
-            two_files(scenario).client_auth(&[way]).fault(Endpoint::Token, When::First(1), fault)
-        });
-        let outcome = payer.export(&["--client-secret-style", style]);
-        let other = payer.sim.other_origin();
-        outcome.exits_with(3).tells("client's secret").tells(&format!("--trust-origin {other}"));
-        is_left_alone(&payer);
-        assert_eq!(asked_at_other_origin(&payer), [""; 0]);
-        // The user has the last word.
-        payer.sim.set_faults(Vec::new());
-        payer.is_whole(&payer.export(&["--client-secret-style", style]));
-    });
-}
-
-/// What a kick-off's body asks for, and whom it names, goes nowhere else, and is never lost on the way: an export of
-/// everything is not what was asked for.
-#[test]
-fn what_is_asked_for_follows_no_redirect() {
-    let places = [("elsewhere", RedirectTo::OtherOrigin), ("the same place", RedirectTo::Itself)];
-    let cases = REDIRECTS.iter().flat_map(|status| {
-        places.iter().map(move |(name, to)| (format!("{status} to {name}"), (*status, to.clone())))
-    });
-    check_each(cases, |(status, to)| {
-        let payer = Payer::smart(|scenario| {
-            two_files(scenario).fault(Endpoint::KickOff, When::First(1), Fault::redirect(status, to.clone()))
-        });
-        let outcome = payer.export(&["--patient", "sesame-1"]);
-        let named = |body: &[u8]| String::from_utf8_lossy(body).contains("sesame-1");
-        assert!(payer.sim.log().iter().all(|seen| seen.origin == Origin::Main || !named(&seen.body.0)), "{outcome}");
-        assert!(payer.sim.seen(Endpoint::KickOff).iter().all(|seen| named(&seen.body.0)), "{outcome}");
-        if to == RedirectTo::OtherOrigin {
-            outcome.exits_with(3).tells(&format!("--trust-origin {}", payer.sim.other_origin()));
-            is_left_alone(&payer);
-        } else if status == 303 {
-            outcome.exits_with(4).tells("303");
-            is_left_alone(&payer);
-        } else {
-            payer.is_whole(&outcome);
-        }
-    });
-}
-
-#[test]
-fn redirects_end_somewhere() {
-    check(&[
-        Case {
-            name: "two hops",
-            scene: |scenario| {
-                two_files(scenario)
-                    .fault(Target::EachFile, When::Nth(1), Fault::redirect(302, RedirectTo::Itself))
-                    .fault(Target::EachFile, When::Nth(2), Fault::redirect(307, RedirectTo::OtherOrigin))
-            },
-            then: |payer, outcome| {
-                payer.is_whole(outcome);
-                assert_eq!(asked_at_other_origin(payer).len(), 2);
-            },
-            ..WHOLE
-        },
-        Case {
-            name: "there and back",
-            scene: |scenario| {
-                let path = "{origin}/bucket/a.ndjson".to_owned();
-                two_files(scenario)
-                    .fault("a.ndjson", When::Nth(1), Fault::redirect(302, RedirectTo::OtherOrigin))
-                    .fault("a.ndjson", When::Nth(2), Fault::redirect(302, RedirectTo::Url(path)))
-            },
-            ..WHOLE
-        },
-        Case {
-            name: "for ever",
-            scene: |scenario| {
-                two_files(scenario).fault("a.ndjson", When::Always, Fault::redirect(302, RedirectTo::Itself))
-            },
-            code: 5,
-            tells: &["redirected more than 5 times"],
-            ..REFUSED
-        },
-        Case {
-            name: "with user name and password",
-            scene: |scenario| {
-                two_files(scenario).fault("a.ndjson", When::First(1), Fault::redirect(302, RedirectTo::Userinfo))
-            },
-            tells: &["user name or password"],
-            ..REFUSED
-        },
-        Case {
-            name: "to a file of this machine",
-            scene: |scenario| {
-                let to = RedirectTo::Url("file:///etc/passwd".to_owned());
-                two_files(scenario).fault("a.ndjson", When::First(1), Fault::redirect(302, to))
-            },
-            tells: &["scheme file"],
-            ..REFUSED
-        },
-        Case {
-            name: "off this machine in the clear",
-            scene: |scenario| {
-                let to = RedirectTo::Url("http://192.0.2.1/a.ndjson".to_owned());
-                two_files(scenario).fault("a.ndjson", When::First(1), Fault::redirect(302, to))
-            },
-            tells: &["plain http", "--allow-http"],
-            ..REFUSED
-        },
-        Case {
-            name: "to what is no URL, once",
-            scene: |scenario| {
-                let to = RedirectTo::Url("http://[".to_owned());
-                two_files(scenario).fault("a.ndjson", When::First(1), Fault::redirect(302, to))
-            },
-            ..WHOLE
-        },
-        Case {
-            name: "from https to http",
-            scene: |scenario| {
-                two_files(scenario).tls(Tls::Good).fault(
-                    "a.ndjson",
-                    When::First(1),
-                    Fault::redirect(302, RedirectTo::PlainHttp),
-                )
-            },
-            arguments: &["--ca-cert", "ca.pem"],
-            tells: &["from https to plain http", "--allow-http"],
-            ..REFUSED
-        },
-        Case {
-            name: "from https to http, allowed",
-            scene: |scenario| {
-                two_files(scenario).tls(Tls::Good).fault(
-                    "a.ndjson",
-                    When::First(1),
-                    Fault::redirect(302, RedirectTo::PlainHttp),
-                )
-            },
-            arguments: &["--ca-cert", "ca.pem", "--allow-http"],
-            ..WHOLE
-        },
-    ]);
-}
 
 #[test]
 fn a_polling_location_elsewhere_is_asked_without_a_token() {
@@ -285,9 +106,7 @@ fn files_elsewhere_get_a_token_only_where_that_is_said() {
         Case {
             name: "not said",
             scene: |scenario| {
-                elsewhere(scenario)
-                    .file_access(FileAccess::NoToken)
-                    .edit_manifest(|manifest| saying(manifest, None))
+                elsewhere(scenario).file_access(FileAccess::NoToken).edit_manifest(|manifest| saying(manifest, None))
             },
             ..WHOLE
         },
@@ -324,7 +143,8 @@ fn files_elsewhere_get_a_token_only_where_that_is_said() {
             name: "true, and plain http beside https",
             scene: |scenario| {
                 two_files(scenario).tls(Tls::Good).edit_manifest(|manifest| {
-                    let url = manifest["output"][0]["url"].as_str().map(|url| url.replace("{origin}", "{plain_origin}"));
+                    let url =
+                        manifest["output"][0]["url"].as_str().map(|url| url.replace("{origin}", "{plain_origin}"));
                     manifest["output"][0]["url"] = json!(url);
                 })
             },
@@ -480,24 +300,6 @@ fn a_gateway_that_names_itself_otherwise_is_asked_where_it_was_configured() {
             ..FAILED
         },
     ]);
-}
-
-/// STU4's POST sends what it asks for to the configured origin; a manifest there may be elsewhere all the same.
-#[test]
-fn a_token_that_the_user_got_is_kept_like_any_other() {
-    let payer = Payer::smart(|scenario| {
-        two_files(scenario)
-            .edition(Edition::Stu4)
-            .fault(Target::EachFile, When::First(1), Fault::redirect(302, RedirectTo::OtherOrigin))
-            .fault(Endpoint::Status, When::First(1), Fault::redirect(302, RedirectTo::OtherOrigin))
-    });
-    payer.place.write("token", payer.sim.credentials().token);
-    let mut command = payer.command(&["export", "--post", "--token-file", "token"]);
-    command.env_remove("LAKEHAUL_CLIENT_SECRET");
-    let outcome = crate::lakehaul::outcome(command.output().expect("the binary starts"));
-    payer.is_whole(&outcome);
-    assert_eq!(asked_at_other_origin(&payer).len(), 3);
-    assert_eq!(payer.sim.tokens().len(), 0, "tokens from the token endpoint");
 }
 
 /// All of it arrives, and so many requests took a secret to the other origin, which is trusted.

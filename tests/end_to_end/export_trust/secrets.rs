@@ -1,5 +1,5 @@
-//! Secrets and what names patients stay where they belong: planted words are searched for in all that a command says and
-//! leaves behind.
+//! Secrets and what names patients stay where they belong: planted words are searched for in all that a command says
+//! and leaves behind.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -39,7 +39,8 @@ fn planted(payer: &Payer) -> Vec<String> {
     words
 }
 
-/// None of the planted words is in what was said, nor in a file of the lake; `_lake/staging` aside, if the run has not ended.
+/// None of the planted words is in what was said, nor in a file of the lake; `_lake/staging` aside, if the run has not
+/// ended.
 #[track_caller]
 fn nothing_leaked(payer: &Payer, outcomes: &[Outcome]) {
     let words = planted(payer);
@@ -49,7 +50,8 @@ fn nothing_leaked(payer: &Payer, outcomes: &[Outcome]) {
     let files = files.filter(|path| !path.strip_prefix(&lake).is_ok_and(|path| path.starts_with(STAGING)));
     let texts = files.map(|path| (path.display().to_string(), std::fs::read(&path).expect("a file")));
     let said = outcomes.iter().flat_map(|outcome| {
-        [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)].map(|(name, text)| (name.to_owned(), text.clone().into_bytes()))
+        [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)]
+            .map(|(name, text)| (name.to_owned(), text.clone().into_bytes()))
     });
     for (name, text) in texts.chain(said) {
         for word in &words {
@@ -76,38 +78,53 @@ const MANNERS: [&[&str]; 2] = [&["--log", "debug"], &["--json", "--log", "debug"
 fn no_secret_is_seen_whatever_happens() {
     /// An error with everything in it that a server knows.
     fn indiscreet(status: u16) -> Fault {
-        let words = format!("secret {SECRET} at https://files.example/x?X-Amz-Signature=SESAME and SESAME@example");
+        let key = "SESAME".repeat(8);
+        let words = format!(
+            "token {key} refused for https://me:SESAME@files.example/x?X-Amz-Signature={key}, Patient?id=SESAME"
+        );
         let outcome = json!({"resourceType": "OperationOutcome", "issue": [{
-            "severity": "error", "code": "processing", "diagnostics": words.replace(" and SESAME@example", "")}]});
+            "severity": "error", "code": "processing", "details": {"text": words}, "diagnostics": words}]});
         Fault::answer(Answer::new(status).body("application/fhir+json", outcome.to_string()))
     }
     type Scene = fn(Scenario) -> Scenario;
     let cases: [(&str, (i32, Scene)); 9] = [
         ("all is well", (0, |scenario| scenario)),
-        ("files at another origin", (0, |scenario| {
-            scenario.file_access(lakehaul_sim::FileAccess::NoToken).each_file(|file| file.place(Place::OtherOrigin))
-        })),
-        ("every request fails once", (0, |scenario| {
-            scenario
-                .fault(Target::EachFile, When::First(1), Fault::reset_at(5))
-                .fault(Endpoint::Status, When::First(1), Fault::status(503))
-                .fault(Endpoint::Token, When::First(1), Fault::status(500))
-                .fault(Endpoint::KickOff, When::First(1), Fault::status(429))
-        })),
-        ("signed URLs die", (0, |scenario| {
-            scenario.fault(Target::EachFile, When::First(1), Fault::expire_signed_urls())
-        })),
+        (
+            "files at another origin",
+            (0, |scenario| {
+                scenario.file_access(lakehaul_sim::FileAccess::NoToken).each_file(|file| file.place(Place::OtherOrigin))
+            }),
+        ),
+        (
+            "every request fails once",
+            (0, |scenario| {
+                scenario
+                    .fault(Target::EachFile, When::First(1), Fault::reset_at(5))
+                    .fault(Endpoint::Status, When::First(1), Fault::status(503))
+                    .fault(Endpoint::Token, When::First(1), Fault::status(500))
+                    .fault(Endpoint::KickOff, When::First(1), Fault::status(429))
+            }),
+        ),
+        (
+            "signed URLs die",
+            (0, |scenario| scenario.fault(Target::EachFile, When::First(1), Fault::expire_signed_urls())),
+        ),
         ("signed URLs are dead", (6, |scenario| scenario.fault("a.ndjson", When::Always, Fault::expire_signed_urls()))),
         ("a file does not come", (5, |scenario| scenario.fault("a.ndjson", When::Always, Fault::reset_at(1)))),
         ("a file is refused", (3, |scenario| scenario.fault("a.ndjson", When::Always, Fault::status(401)))),
         ("the export fails", (4, |scenario| scenario.fault(Endpoint::Status, When::Always, indiscreet(400)))),
-        ("the token endpoint says too much", (3, |scenario| {
-            let words = json!({"error": "invalid_client", "error_description": format!("no client with the secret {SECRET}")});
-            let answer = Answer::new(401).body("application/json", words.to_string());
-            scenario.fault(Endpoint::Token, When::Always, Fault::answer(answer))
-        })),
+        (
+            "the token endpoint says too much",
+            (3, |scenario| {
+                let words = format!("no client with the secret {SECRET}");
+                let words = json!({"error": "invalid_client", "error_description": words});
+                let answer = Answer::new(401).body("application/json", words.to_string());
+                scenario.fault(Endpoint::Token, When::Always, Fault::answer(answer))
+            }),
+        ),
     ];
-    let in_both_manners = cases.iter().flat_map(|(name, case)| MANNERS.map(|manner| (format!("{name}, {manner:?}"), (case, manner))));
+    let in_both_manners =
+        cases.iter().flat_map(|(name, case)| MANNERS.map(|manner| (format!("{name}, {manner:?}"), (case, manner))));
     check_each(in_both_manners, |((code, scene), manner)| {
         let payer = payer(scene);
         let outcome = payer.export(&[manner, &["--retries", "2"]].concat());
@@ -129,25 +146,28 @@ fn no_key_is_seen() {
         export.exits_with(0);
         let assertion = payer.sim.seen(Endpoint::Token)[0].body.clone();
         let assertion = String::from_utf8_lossy(&assertion.0).into_owned();
-        let assertion = assertion.split("client_assertion=").nth(1).and_then(|text| text.split('&').next()).expect("an assertion");
+        let assertion =
+            assertion.split("client_assertion=").nth(1).and_then(|text| text.split('&').next()).expect("an assertion");
         assert!(!export.stderr.contains(assertion) && !export.stdout.contains(assertion));
         let check = outcome(payer.command(&[&["check"], &arguments[..]].concat()).output().expect("the binary starts"));
         nothing_leaked(&payer, &[export, check]);
     }
 }
 
-/// A key to the status of an export may be all that is needed to fetch it: it is kept where a run is taken up from, and nowhere
-/// else, and goes with it.
+/// A key to the status of an export may be all that is needed to fetch it: it is kept where a run is taken up from, and
+/// nowhere else, and goes with it.
 #[test]
 fn a_polling_location_is_kept_for_as_long_as_it_is_needed() {
     let payer = Payer::smart(|scenario| {
         let query = "key=SESAME-job";
-        two_files(scenario)
-            .fault(Endpoint::Status, When::First(1), Fault::status(503))
-            .fault(Endpoint::KickOff, When::Always, {
+        two_files(scenario).fault(Endpoint::Status, When::First(1), Fault::status(503)).fault(
+            Endpoint::KickOff,
+            When::Always,
+            {
                 let answer = Answer::new(202).header("Content-Location", format!("{{origin}}/bulk/exports/1?{query}"));
                 Fault::answer(answer)
-            })
+            },
+        )
     });
     let outcome = payer.export(&["--retries", "0", "--log", "debug"]);
     outcome.exits_with(5);

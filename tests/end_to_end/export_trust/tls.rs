@@ -1,6 +1,6 @@
 //! Who cannot show that he is the payer is not spoken to, and nobody is in the clear unless the user says so.
 
-use lakehaul_sim::{Host, LocationIn, Personality, Sim, Scenario, Tls};
+use lakehaul_sim::{Host, LocationIn, Personality, Scenario, Sim, Tls};
 
 use super::{Case, REFUSED, WHOLE, check, two_files};
 use crate::payer::Payer;

@@ -127,7 +127,7 @@ pub struct AskArgs {
     /// Searches from a file, one a line; - is stdin
     #[arg(long, env = "LAKEHAUL_TYPE_FILTER_FILE", hide_env = true, value_name = "FILE")]
     pub type_filter_file: Option<PathBuf>,
-    /// What else to send along, like LatestProvenanceResources
+    /// What else to send along, like `LatestProvenanceResources`
     #[arg(
         long,
         env = "LAKEHAUL_INCLUDE_ASSOCIATED_DATA",
@@ -161,7 +161,7 @@ pub struct ServerArgs {
     #[arg(long, env = "LAKEHAUL_KIND", hide_env = true)]
     #[arg(value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(|name| name.parse::<Kind>()))]
     pub kind: Option<Kind>,
-    /// The gateway's origin for oneup kinds [default: https://gateway.1up.health], the FHIR base for smart
+    /// The gateway's origin for oneup kinds [default: `https://gateway.1up.health`], the FHIR base for smart
     #[arg(long, env = "LAKEHAUL_BASE_URL", hide_env = true, value_name = "URL")]
     pub base_url: Option<String>,
     /// Whose data it is: the payer's name in a gateway's URLs
@@ -170,7 +170,7 @@ pub struct ServerArgs {
     /// Where tokens are had [default: as the kind or the server says]
     #[arg(long, env = "LAKEHAUL_TOKEN_URL", hide_env = true, value_name = "URL")]
     pub token_url: Option<String>,
-    /// Another origin that may get the access token, like https://files.example.com; may be given several times
+    /// Another origin that may get the access token, like `https://files.example.com`; may be given several times
     #[arg(long, env = "LAKEHAUL_TRUST_ORIGIN", hide_env = true, value_name = "ORIGIN", value_delimiter = ',')]
     pub trust_origin: Vec<String>,
     /// Allow plain http to other machines, credentials included
@@ -187,7 +187,7 @@ pub struct ServerArgs {
     pub patience: PatienceArgs,
 }
 
-/// Who asks. Besides, LAKEHAUL_CLIENT_SECRET, LAKEHAUL_PRIVATE_KEY and LAKEHAUL_TOKEN hold secrets themselves.
+/// Who asks. Besides these, three variables hold secrets themselves: `secret::VARIABLES`.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Client")]
 pub struct ClientArgs {

@@ -124,7 +124,7 @@ fn text(settings: &[Setting], findings: &[Finding], manner: Manner) -> String {
             text.push_str(&format!("{:<19}→ {mend}\n", ""));
         }
     }
-    let [warnings, problems] = counts.map(|n| n);
+    let [warnings, problems] = counts;
     let warned = if warnings == 0 { String::new() } else { figures::counted(warnings, "warning", "warnings") };
     let verdict = match (problems, warnings) {
         (0, 0) => "All is well: the same options with `lakehaul export` start the export.".to_owned(),

@@ -109,7 +109,7 @@ fn request(sim: &Sim, lake: &str) -> Result<ExportRequest, Failure> {
 fn make_room(lake: &str, named: bool) -> Result<bool, Failure> {
     let path = Path::new(lake);
     let there = || Failure::Usage(format!("{lake} is there already; the demo makes a new lake: name one with --to"));
-    match std::fs::read_dir(path).map(|entries| entries.count()) {
+    match std::fs::read_dir(path).map(Iterator::count) {
         Err(_) if !path.exists() => return Ok(false),
         Err(_) => return Err(there()),
         Ok(0) => return Ok(false),

@@ -22,6 +22,9 @@ const GROUP: &str = "all-members";
 
 pub(super) fn run(args: &SimArgs, manner: Manner) -> Result<Exit, Failure> {
     let kind = args.kind.unwrap_or(Kind::OneupProvider);
+    if kind == Kind::Smart && args.faults.contains(&FaultArg::FailedBatch) {
+        return Err(Failure::Usage("a server of kind smart tells of no batches, so none can fail".to_owned()));
+    }
     let members = Members::new(MembersOptions {
         seed: args.seed.unwrap_or(1),
         members: args.members.unwrap_or(100).into(),

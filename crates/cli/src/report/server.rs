@@ -32,7 +32,7 @@ pub(super) fn sentence(event: &FetchEvent<'_>) -> String {
             format!("{}; asked again in {next}", state(running))
         }
         FetchEvent::Retry { attempt, of, wait, why, .. } => {
-            format!("{why}; tried again in {} ({attempt} of {of})", figures::duration(wait.as_secs_f64()))
+            format!("{why}; sent again in {} ({attempt} of {of})", figures::duration(wait.as_secs_f64()))
         }
         FetchEvent::Concurrency { host, now } => {
             format!("{host} is asked for {} at a time", figures::counted(*now as u64, "output file", "output files"))

@@ -69,7 +69,7 @@ pub(super) fn parameters(
 fn level(args: &AskArgs, provenance: &Provenance, stdin: &mut Stdin) -> Result<(Level, Vec<String>), Failure> {
     let given: Option<Vec<String>> = match args.patient.as_deref() {
         None => None,
-        Some([word]) if matches!(word.as_str(), "false" | "none") => None,
+        Some([word]) if matches!(word.as_str(), "" | "false" | "none") => None,
         Some([word]) if matches!(word.as_str(), "true" | "all") => Some(Vec::new()),
         Some(ids) => Some(ids.iter().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect()),
     };
@@ -188,6 +188,7 @@ mod tests {
         check("--patient", Level::Patient, &[], Method::Get);
         check("--patient=all", Level::Patient, &[], Method::Get);
         check("--patient=false", Level::System, &[], Method::Get);
+        check("--patient=", Level::System, &[], Method::Get);
         check("--patient 1 2", Level::Patient, &["1", "2"], Method::Post);
         check("--patient 1,Patient/2 --patient 3", Level::Patient, &["1", "Patient/2", "3"], Method::Post);
         check("acme --patient --post", Level::Patient, &[], Method::Post);

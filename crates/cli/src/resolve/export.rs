@@ -78,3 +78,52 @@ pub fn check(args: &ExportArgs, given: &Given) -> CheckJob {
         options: loading(&args.loading),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, Command};
+    use crate::exit::RejectLimit;
+
+    fn job(line: &str) -> Result<ExportJob, Failure> {
+        match Args::try_parse_from(line.split(' ')).expect("parses").command {
+            Command::Export(args) => export(&args, &Given::default()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const LINE: &str = "lakehaul export --kind oneup-provider --tenant bison --no-auth";
+
+    #[test]
+    fn every_option_arrives() {
+        let given = "--to l --fresh --keep-export --keep-raw --max-duration 2h --concurrency 5 --new-run --memory 2GiB \
+                     --allow-partial --allow-rejects=4 --since last --type Patient";
+        let ExportJob { request, allowed } = job(&format!("{LINE} {given}")).expect("is meant");
+        assert_eq!(
+            (request.lake.as_str(), request.earlier, request.afterwards),
+            ("l", Earlier::Forget, AfterExport::Keep)
+        );
+        assert_eq!((request.raw, request.since), (RawFiles::Kept, Since::Last));
+        assert_eq!((request.max_duration, request.client.concurrency), (Some(Duration::from_secs(7200)), 5));
+        assert_eq!((request.options.new_run, request.options.memory_bytes), (true, 2 << 30));
+        assert_eq!(allowed, Allowed { rejects: RejectLimit::UpTo(4), partial: true });
+        assert_eq!(request.parameters.types, ["Patient"]);
+
+        let ExportJob { request, allowed } = job(&format!("{LINE} --to l")).expect("is meant");
+        assert_eq!((request.earlier, request.afterwards), (Earlier::TakeUp, AfterExport::Delete));
+        assert_eq!((request.raw, request.since, request.max_duration), (RawFiles::Streamed, Since::Ever, None));
+        assert_eq!((request.options.new_run, allowed), (false, Allowed::default()));
+    }
+
+    #[test]
+    fn a_lake_is_named() {
+        let failure = job(LINE).map(|_| ()).expect_err("no lake");
+        assert!(failure.to_string().contains("--to LAKE"), "{failure}");
+        let failure = job(&format!("{LINE} --to s3://b/l")).map(|_| ()).expect_err("no folder");
+        assert!(failure.to_string().contains("is a URL"), "{failure}");
+    }
+}

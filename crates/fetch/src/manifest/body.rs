@@ -100,8 +100,8 @@ impl Body {
         lists.into_iter().flatten().any(|list| list.get().is_some())
     }
 
-    /// Whether a list of what the export holds is there and cannot be read. To go on as if it were not there would lose the
-    /// export.
+    /// Whether a list of what the export holds is there and cannot be read. To go on as if it were not there would lose
+    /// the export.
     pub(crate) fn has_unreadable_lists(&self) -> bool {
         [&self.output, &self.deleted].into_iter().flatten().any(|list| list.get().is_none())
     }

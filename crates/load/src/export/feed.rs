@@ -135,7 +135,7 @@ impl Feed {
             feeding.abort();
         }
         match (runtime.block_on(feeding), work) {
-            (Ok(Err(error)), _) | (Ok(Ok(_)), Err(error)) | (Err(_), Err(error)) => Err(error),
+            (Ok(Err(error)), _) | (Ok(Ok(_)) | Err(_), Err(error)) => Err(error),
             (Ok(Ok(manifest)), Ok(work)) => Ok((work, manifest)),
             (Err(panicked), Ok(_)) => std::panic::resume_unwind(panicked.into_panic()),
         }
@@ -318,7 +318,7 @@ fn planned(listed: &Listed, pipe: Arc<Pipe>) -> PlannedFile {
     let role = match listed.file.role {
         ManifestRole::Outcome => Role::Outcomes,
         ManifestRole::Deleted => Role::Deletions,
-        _ => Role::Data,
+        ManifestRole::Output => Role::Data,
     };
     let by_name = || declared_by_name(&listed.name).filter(|_| role == Role::Data).map(str::to_owned);
     PlannedFile {

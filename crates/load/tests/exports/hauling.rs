@@ -32,7 +32,7 @@ fn every_kind_of_server_is_hauled_whole() {
 #[test]
 fn compressed_files_are_decompressed_by_the_workers() {
     let scene = Scene::new(Personality::Smart, |scenario| {
-        let gzip = |n: usize| if n % 2 == 0 { Gzip::OneMember } else { Gzip::ManyMembers };
+        let gzip = |n: usize| if n.is_multiple_of(2) { Gzip::OneMember } else { Gzip::ManyMembers };
         let mut n = 0;
         scenario.members(&members()).each_file(move |file| {
             n += 1;
@@ -77,7 +77,7 @@ fn since_last_begins_where_the_last_run_ended() {
     assert_eq!(scene.notes.warnings.lock().unwrap().len(), 1);
     let second = scene.export(&request).unwrap();
     assert!(!second.already_complete);
-    let asked = scene.sim.log().into_iter().filter(|seen| seen.path.ends_with("$export")).next_back().unwrap();
+    let asked = scene.sim.log().into_iter().rfind(|seen| seen.path.ends_with("$export")).unwrap();
     assert!(asked.query.unwrap().contains("_since="), "the second asks for what is new");
     assert_eq!(scene.records()[1].export.clone().unwrap().since, scene.records()[0].transaction_time);
 }

@@ -162,6 +162,11 @@ fn no_word_about_the_export() {
         "not now: ExportFailed: the status request was answered with 200 and an export that is done, without",
     );
     check(200, &outcome("information", "informational", "hello"), "not now: ExportFailed");
+    for list in [r#""output":7"#, r#""output":{}"#, r#""output":[{"url":"x"},7]"#, r#""output":[],"deleted":"x""#] {
+        let body = format!(r#"{{"status":"Successful","batches":{{"complete":1,"total":1}},{list}}}"#);
+        check(200, &body, "not now: ExportFailed: the status request was answered with 200 and a manifest with a list");
+    }
+    check(200, r#"{"status":"Successful","batches":{"complete":1,"total":1},"output":[],"deleted":null}"#, "complete");
 }
 
 #[test]
