@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use lakehaul_fetch::{ClientOptions, ExportParameters, Kind};
 use lakehaul_load::{
-    AfterExport, Clock, Earlier, ExportRequest, Input, LoadOptions, LoadRequest, Observer, RawFiles, Silent, Since, SystemClock,
+    AfterExport, Clock, Earlier, ExportRequest, Input, LoadOptions, LoadRequest, Observer, RawFiles, Silent, Since,
+    SystemClock,
 };
 use lakehaul_parse::{
     Chunk, Cursor, DirectCursor, Framed, Framer, Line, Member, MemberGuess, Reject, Scratch, Text, Token,

@@ -18,7 +18,8 @@ fn main() -> std::io::Result<()> {
         [folder, times] => (folder, times.parse().map_err(std::io::Error::other)?),
         _ => return Err(std::io::Error::other("usage: serve FOLDER [TIMES]")),
     };
-    let mut names: Vec<_> = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     names.retain(|path| path.extension().is_some_and(|ending| ending == "ndjson"));
     names.sort();
     let files = names.iter().map(|path| served(path, times)).collect::<std::io::Result<Vec<_>>>()?;

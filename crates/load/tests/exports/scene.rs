@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use lakehaul_fetch::{Auth, ClientOptions, ExportParameters, Kind, SecretStyle};
 use lakehaul_load::{
-    AfterExport, Clock, Earlier, Event, ExportRequest, LoadError, LoadOptions, LoadSummary, Observer, RawFiles, RunRecord,
-    Silent, Since, SystemClock, Warning, export,
+    AfterExport, Clock, Earlier, Event, ExportRequest, LoadError, LoadOptions, LoadSummary, Observer, RawFiles,
+    RunRecord, Silent, Since, SystemClock, Warning, export,
 };
 use lakehaul_sim::members::{Members, MembersOptions, Split};
 use lakehaul_sim::{Personality, Scenario, Sim};
