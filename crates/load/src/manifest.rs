@@ -85,19 +85,24 @@ impl Manifest {
             .flat_map(|(role, list)| list.unwrap_or_default().into_iter().map(move |entry| (role, entry)))
             .map(|(role, entry)| Entry {
                 role,
-                declared_type: entry.declared_type,
+                declared_type: entry.declared_type.filter(|text| is_plain(text)),
                 url: entry.url,
                 count: entry.count.as_ref().and_then(count),
             })
             .collect();
         let next = file.link.unwrap_or_default().into_iter().find(|link| link.relation.as_deref() == Some("next"));
         Ok(Manifest {
-            transaction_time: file.transaction_time,
+            transaction_time: file.transaction_time.filter(|text| is_plain(text)),
             organized: file.output_organized_by.is_some_and(|by| !by.is_null()),
             entries,
             next: next.and_then(|link| link.url),
         })
     }
+}
+
+/// Fit to be shown: a type's or a time's length, and nothing that a terminal would act on. Other texts count as absent.
+fn is_plain(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Where the JSON went wrong; the library's own text may quote what it found there.
@@ -184,6 +189,9 @@ mod tests {
         ];
         assert_eq!(entries, expected);
         assert!(Manifest::parse(br#"{"output":[]}"#).unwrap().entries.is_empty());
+        let odd = br#"{"transactionTime":"\u001b[2J","output":[{"type":"Pat\u001b[31m","url":"a"}]}"#;
+        let odd = Manifest::parse(odd).unwrap();
+        assert_eq!((odd.transaction_time, &odd.entries[0].declared_type), (None, &None));
     }
 
     #[test]
