@@ -35,6 +35,8 @@ pub struct LakeSettings {
 pub(crate) struct Lake {
     pub(crate) name: String,
     pub(crate) store: Arc<dyn Store>,
+    /// For what nobody else may read, whatever `--mode` says.
+    pub(crate) private: Arc<dyn Store>,
     /// None: nothing has been published yet.
     pub(crate) settings: Option<LakeSettings>,
     /// Held by who writes.
@@ -59,7 +61,8 @@ impl Lake {
             return Err(LoadError::LakeHeld { lake: name.to_owned() });
         };
         let settings = read_settings(&*store)?;
-        Ok(Lake { name: name.to_owned(), store, settings, _lock: Some(lock) })
+        let private = Arc::new(LocalStore::new(name, LocalStore::PRIVATE));
+        Ok(Lake { name: name.to_owned(), store, private, settings, _lock: Some(lock) })
     }
 
     /// Opens an existing lake to look at it.
@@ -69,7 +72,7 @@ impl Lake {
         }
         let store: Arc<dyn Store> = Arc::new(LocalStore::new(name, LocalStore::PRIVATE));
         let settings = read_settings(&*store)?;
-        Ok(Lake { name: name.to_owned(), store, settings, _lock: None })
+        Ok(Lake { name: name.to_owned(), private: Arc::clone(&store), store, settings, _lock: None })
     }
 
     /// After something was published.

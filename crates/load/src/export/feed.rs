@@ -135,7 +135,8 @@ impl Feed {
             feeding.abort();
         }
         match (runtime.block_on(feeding), work) {
-            (Ok(Err(error)), _) | (Ok(Ok(_)) | Err(_), Err(error)) => Err(error),
+            // A lake that takes no more is graver than a server that does not give: that gets better by itself.
+            (_, Err(error)) | (Ok(Err(error)), Ok(_)) => Err(error),
             (Ok(Ok(manifest)), Ok(work)) => Ok((work, manifest)),
             (Err(panicked), Ok(_)) => std::panic::resume_unwind(panicked.into_panic()),
         }

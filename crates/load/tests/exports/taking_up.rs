@@ -53,3 +53,20 @@ fn what_was_refused_has_not_begun() {
     assert_eq!(lakehaul_load::unfinished(&scene.lake()).unwrap(), []);
     assert_eq!(scene.sim.export_count(), 0);
 }
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_reads_where_the_status_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scene = Scene::new(Personality::Smart, |scenario| {
+        scenario.members(&members()).fault(Target::AnyFile, When::First(1), Fault::status(500))
+    });
+    let mut request = scene.request();
+    request.client.patience.retries = 0;
+    request.options.mode = Some(0o644);
+    scene.export(&request).unwrap_err();
+    let (run, _) = lakehaul_load::unfinished(&scene.lake()).unwrap().remove(0);
+    let kept = format!("{}/_lake/staging/{run}/export.json", scene.lake());
+    assert_eq!(std::fs::metadata(kept).unwrap().permissions().mode() & 0o777, 0o600);
+}
