@@ -1,3 +1,5 @@
+//! Kick-offs: what is sent, what is read from answers, and that no second export begins unsaid.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 

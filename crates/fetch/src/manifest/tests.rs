@@ -1,3 +1,5 @@
+//! Manifests of every version and shape, and hostile ones.
+
 use super::*;
 
 const HOME: &str = "https://gateway.example";

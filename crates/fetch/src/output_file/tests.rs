@@ -1,3 +1,5 @@
+//! A server whose connections break where a test says, and what every test of a file does with it.
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 

@@ -1,3 +1,5 @@
+//! Asking for a status over real sockets: how often, how early, and through which trouble.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 

@@ -1,3 +1,5 @@
+//! What `check` finds, of servers that are there, and how it says so.
+
 use lakehaul_fetch::{ClientOptions, Kind};
 use lakehaul_sim::{ClientAuth, Personality, Scenario, Sim};
 

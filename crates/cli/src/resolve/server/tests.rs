@@ -1,3 +1,5 @@
+//! Servers and credentials as typed: what arrives, which source counts, what is refused.
+
 use std::ffi::OsString;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Answers to requests for a file, one row each: what each means for what has come so far.
+
 use super::*;
 
 fn headers(lines: &str) -> HeaderMap {

@@ -1,3 +1,5 @@
+//! Status answers, one row each: running, complete or failed.
+
 use http::HeaderValue;
 
 use super::*;
