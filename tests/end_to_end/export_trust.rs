@@ -56,6 +56,14 @@ const REFUSED: Case = Case { code: 3, then: |payer, _| is_left_alone(payer), ..W
 /// Exit code 4, and readers find nothing.
 const FAILED: Case = Case { code: 4, ..REFUSED };
 
+/// Exit code 5 after all retries, and readers find nothing.
+const GIVES_OUT: Case = Case {
+    code: 5,
+    arguments: &["--retries", "2"],
+    tells: &["also after 2 retries", "run the same command again"],
+    ..REFUSED
+};
+
 impl Case {
     #[track_caller]
     fn check(&self) {

@@ -231,6 +231,13 @@ pub fn settings(lake: &str) -> Result<LakeSettings, LoadError> {
     lake.settings_for(&LoadOptions::default())
 }
 
+/// Whether a run holds the lake right now. Changes nothing about a lake that has been written to.
+pub fn held(lake: &str) -> Result<bool, LoadError> {
+    let lake = Lake::open_to_read(lake)?;
+    let lock = lake.store.lock(LOCK).map_err(|source| LoadError::destination("make", LOCK, source))?;
+    Ok(lock.is_none())
+}
+
 /// The lake's run records, oldest first.
 pub fn runs(lake: &str) -> Result<Vec<RunRecord>, LoadError> {
     Lake::open_to_read(lake)?.records()

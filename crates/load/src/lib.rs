@@ -47,7 +47,7 @@ pub use commit::commit;
 pub use error::{ErrorKind, LoadError};
 pub use event::{Event, Observer, Progress, Silent, Warning};
 pub use export::{AfterExport, ExportRequest, RawFiles, Since, cancel, export, unfinished};
-pub use lake::{LakeSettings, runs, schemas, settings};
+pub use lake::{LakeSettings, held, runs, schemas, settings};
 pub use lakehaul_fetch::{BoxFuture, Clock, SystemClock};
 pub use ledger::{ExportRecord, OutputFile, PartRecord, RunRecord, RunStatus, TableRecord, Totals};
 pub use load::load;

@@ -2,7 +2,7 @@
 
 use lakehaul_sim::{Answer, Count, Endpoint, Fault, Personality, Scenario, ServedFile, Target, When};
 
-use super::{Case, FAILED, REFUSED, WHOLE, check, two_files};
+use super::{Case, FAILED, GIVES_OUT, REFUSED, WHOLE, check, two_files};
 use crate::lakehaul::Outcome;
 use crate::payer::{LAKE, Payer, patients};
 
@@ -13,18 +13,12 @@ fn answered(body: &str) -> Fault {
 
 #[test]
 fn a_page_instead_of_an_answer_is_no_answer() {
-    const NOT_DATA: Case = Case {
-        code: 5,
-        arguments: &["--retries", "2"],
-        tells: &["also after 2 retries", "run the same command again"],
-        ..REFUSED
-    };
     check(&[
         Case {
             name: "HTML as a file, for ever",
             scene: |scenario| two_files(scenario).fault("a.ndjson", When::Always, Fault::html()),
             tells: &["output file", "HTML page", "no data"],
-            ..NOT_DATA
+            ..GIVES_OUT
         },
         Case {
             name: "HTML as a file, twice",
@@ -36,7 +30,7 @@ fn a_page_instead_of_an_answer_is_no_answer() {
             name: "HTML that says to be NDJSON, for ever",
             scene: |scenario| two_files(scenario).fault("a.ndjson", When::Always, answered("\n <html>\n</html>\n")),
             tells: &["markup, not NDJSON"],
-            ..NOT_DATA
+            ..GIVES_OUT
         },
         Case {
             name: "an object store's XML with 200, once",
@@ -51,7 +45,7 @@ fn a_page_instead_of_an_answer_is_no_answer() {
             name: "HTML as a status, for ever",
             scene: |scenario| two_files(scenario).fault(Endpoint::Status, When::Always, Fault::html()),
             tells: &["status request", "text/html", "neither a status nor a manifest"],
-            ..NOT_DATA
+            ..GIVES_OUT
         },
         Case {
             name: "HTML as a status, once",
@@ -111,6 +105,10 @@ fn lines_that_are_no_resources_of_the_export_are_rejected() {
     fn x(scenario: Scenario, body: impl Into<String>) -> Scenario {
         two_files(scenario).file(ServedFile::new("Patient", body.into()).named("x.ndjson").count(Count::Missing))
     }
+    /// The file x, answered with an OperationOutcome.
+    fn x_is_an_outcome(scenario: Scenario) -> Scenario {
+        x(scenario, patients("x", 1)).fault("x.ndjson", When::Always, Fault::operation_outcome(200, "no such file"))
+    }
     const REJECTED: Case = Case { code: 7, tells: &["rejected into quarantine"], ..WHOLE };
     check(&[
         Case {
@@ -121,26 +119,14 @@ fn lines_that_are_no_resources_of_the_export_are_rejected() {
         },
         Case {
             name: "an OperationOutcome instead of a file",
-            scene: |scenario| {
-                x(scenario, patients("x", 1)).fault(
-                    "x.ndjson",
-                    When::Always,
-                    Fault::operation_outcome(200, "no such file"),
-                )
-            },
+            scene: x_is_an_outcome,
             then: |payer, outcome| x_has(payer, outcome, 0, &["operation_outcome"]),
             ..REJECTED
         },
         Case {
             name: "the same, of 1upHealth",
             personality: Personality::OneupProvider,
-            scene: |scenario| {
-                x(scenario, patients("x", 1)).fault(
-                    "x.ndjson",
-                    When::Always,
-                    Fault::operation_outcome(200, "no such file"),
-                )
-            },
+            scene: x_is_an_outcome,
             then: |payer, outcome| x_has(payer, outcome, 0, &["operation_outcome"]),
             ..REJECTED
         },

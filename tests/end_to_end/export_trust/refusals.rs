@@ -4,7 +4,7 @@
 use lakehaul_sim::{Answer, Endpoint, ExportEnd, Fault, Hangup, Personality, Rule, When};
 use serde_json::json;
 
-use super::{Case, FAILED, REFUSED, check, is_left_alone, two_files};
+use super::{Case, FAILED, GIVES_OUT, REFUSED, check, is_left_alone, two_files};
 use crate::payer::Payer;
 
 #[test]
@@ -148,12 +148,6 @@ fn a_wrong_secret_is_refused_and_not_repeated() {
 
 #[test]
 fn a_way_that_gives_out_is_worth_another_try() {
-    const GIVES_OUT: Case = Case {
-        code: 5,
-        arguments: &["--retries", "2"],
-        tells: &["also after 2 retries", "run the same command again"],
-        ..REFUSED
-    };
     check(&[
         Case {
             name: "token",

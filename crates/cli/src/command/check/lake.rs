@@ -1,6 +1,5 @@
 //! The last step of a check: the lake, without making one. Whether it can be written, is held, and fits the options.
 
-use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,8 +11,6 @@ use crate::failure::Failure;
 use crate::report::figures;
 
 const ABOUT: &str = "lake";
-/// What a run locks while it writes; relative to the lake.
-const LOCK: &str = "_lake/lock";
 
 /// `lake`: its name, or why it has none. `options`: how it would be loaded.
 pub(super) fn findings(lake: Option<Result<String, Failure>>, options: Option<&LoadOptions>) -> Vec<Finding> {
@@ -44,11 +41,11 @@ pub(super) fn findings(lake: Option<Result<String, Failure>>, options: Option<&L
         let what = format!("{lake} does not exist yet; it will be made, and {} can be written", existing.display());
         return vec![Finding::ok(ABOUT, what)];
     }
-    if is_held(path) {
-        return vec![Finding::failure(ABOUT, &Failure::to("write to it")(LoadError::LakeHeld { lake }))];
-    }
-    match look(&lake, options) {
-        Ok(findings) => findings,
+    let looked =
+        lakehaul_load::held(&lake).and_then(|held| if held { Ok(None) } else { look(&lake, options).map(Some) });
+    match looked {
+        Ok(Some(findings)) => findings,
+        Ok(None) => vec![Finding::failure(ABOUT, &Failure::to("write to it")(LoadError::LakeHeld { lake }))],
         Err(error) => vec![Finding::failure(ABOUT, &Failure::to(format!("read {lake}"))(error))],
     }
 }
@@ -56,11 +53,6 @@ pub(super) fn findings(lake: Option<Result<String, Failure>>, options: Option<&L
 /// Leaves nothing behind.
 fn try_to_write(folder: &Path) -> io::Result<()> {
     tempfile::tempfile_in(folder).map(|_| ())
-}
-
-/// The lock is let go at once.
-fn is_held(lake: &Path) -> bool {
-    File::open(lake.join(LOCK)).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 fn look(lake: &str, options: Option<&LoadOptions>) -> Result<Vec<Finding>, LoadError> {
