@@ -30,6 +30,8 @@ pub enum Exit {
     Verification = 10,
     /// An input could not be read whole; what came before is loaded.
     Unreadable = 11,
+    /// Interrupted by SIGINT, state saved.
+    Interrupted = 130,
 }
 
 impl Exit {
@@ -86,6 +88,7 @@ impl Exit {
             ErrorKind::Destination => Exit::Destination,
             ErrorKind::LakeHeld => Exit::Held,
             ErrorKind::Verification => Exit::Verification,
+            ErrorKind::Interrupted => Exit::Interrupted,
         }
     }
 }

@@ -113,6 +113,7 @@ fn loading(args: &LoadingArgs) -> Result<LoadOptions, Failure> {
             None | Some(EngineArg::Direct) => Engine::Direct,
             Some(EngineArg::Tape) => Engine::Tape,
         },
+        ..defaults
     })
 }
 

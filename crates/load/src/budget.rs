@@ -5,8 +5,8 @@
 
 use crate::{LoadError, LoadOptions};
 
-/// A chunk fits a core's second-level cache; beyond a megabyte nothing gets faster, below 256 KiB the locks show.
-const CHUNK_BYTES: usize = 1 << 20;
+/// As much as a chunk may be.
+const CHUNK_BYTES: usize = LoadOptions::CHUNK_BYTES;
 
 /// The default of `--max-line` stops here: a 64 MB line passes with room to spare.
 const DEFAULT_MAX_LINE_BYTES: u64 = 96 << 20;
@@ -103,7 +103,8 @@ impl Budget {
         // A file's share: its connection, its pipe, and two chunks that its framer fills.
         let file_bytes = network_bytes.checked_div(files as u64).unwrap_or(0);
         let buffers = file_bytes.saturating_sub(CONNECTION_BYTES);
-        let chunk_bytes = if files == 0 { CHUNK_BYTES } else { CHUNK_BYTES.min(buffers as usize / 4) };
+        let most = options.chunk_bytes.clamp(1, CHUNK_BYTES);
+        let chunk_bytes = if files == 0 { most } else { most.min(buffers as usize / 4) };
         let pipe_bytes = (buffers / 3).min(PIPE_BYTES_MAX) as usize;
         // Below it a file's line counts as part of the file's share.
         let large_line_bytes = if files == 0 { LARGE_LINE_BYTES } else { LARGE_LINE_BYTES.min(file_bytes) };

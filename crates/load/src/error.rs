@@ -75,6 +75,9 @@ pub enum LoadError {
     /// The export took longer than it was allowed to.
     #[error("the export has not come within {0:?}, as --max-duration says")]
     TookTooLong(Duration),
+    /// It was asked to leave; the same request goes on.
+    #[error("it was interrupted; its state is saved")]
+    Interrupted,
     /// Where the rows were to go: standard output, of `cat`.
     #[error("cannot write the rows: {0}")]
     Output(io::Error),
@@ -97,6 +100,8 @@ pub enum ErrorKind {
     LakeHeld,
     /// Exit code 10: what is in the lake is not what its ledger says.
     Verification,
+    /// Exit code 130 or 143, as the signal was.
+    Interrupted,
 }
 
 impl LoadError {
@@ -116,6 +121,7 @@ impl LoadError {
             },
             LoadError::TookTooLong(_) | LoadError::ExportChanged => ErrorKind::Transport,
             LoadError::LakeHeld { .. } => ErrorKind::LakeHeld,
+            LoadError::Interrupted => ErrorKind::Interrupted,
             LoadError::Destination { .. }
             | LoadError::LakeUnreadable { .. }
             | LoadError::Output(_)

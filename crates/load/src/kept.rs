@@ -115,7 +115,7 @@ impl Read for Keeping {
 
 #[cfg(test)]
 mod tests {
-    use lakehaul_write::store::LocalStore;
+    use lakehaul_write::store::{LocalStore, StoreSync};
 
     use super::*;
 
@@ -150,6 +150,10 @@ mod tests {
     impl StoreWrite for Full {
         fn finish(self: Box<Self>) -> io::Result<()> {
             Ok(())
+        }
+
+        fn syncer(&self) -> io::Result<Box<dyn StoreSync>> {
+            Err(io::ErrorKind::StorageFull.into())
         }
     }
 

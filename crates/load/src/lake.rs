@@ -55,13 +55,17 @@ impl Lake {
         if Path::new(name).exists() && !Path::new(name).is_dir() {
             return Err(LoadError::Usage(format!("{name} is a file; a lake is a folder, name one or a new one")));
         }
-        let store: Arc<dyn Store> = Arc::new(LocalStore::new(name, options.mode.unwrap_or(LocalStore::PRIVATE)));
+        let open = |mode: u32| {
+            let store: Arc<dyn Store> = Arc::new(LocalStore::new(name, mode));
+            options.store_layer.iter().fold(store, |store, layer| layer.over(store))
+        };
+        let store = open(options.mode.unwrap_or(LocalStore::PRIVATE));
         let held = store.lock(LOCK).map_err(|source| LoadError::destination("make", LOCK, source))?;
         let Some(lock) = held else {
             return Err(LoadError::LakeHeld { lake: name.to_owned() });
         };
         let settings = read_settings(&*store)?;
-        let private = Arc::new(LocalStore::new(name, LocalStore::PRIVATE));
+        let private = open(LocalStore::PRIVATE);
         Ok(Lake { name: name.to_owned(), store, private, settings, _lock: Some(lock) })
     }
 

@@ -52,7 +52,7 @@ pub use lakehaul_fetch::{BoxFuture, Clock, SystemClock};
 pub use ledger::{ExportRecord, OutputFile, PartRecord, RunRecord, RunStatus, TableRecord, Totals};
 pub use load::load;
 pub use plan::{Earlier, Plan, Planned, plan};
-pub use request::{Engine, Input, Layout, LoadOptions, LoadRequest};
+pub use request::{Engine, Input, Interrupt, Layout, LoadOptions, LoadRequest, StoreLayer};
 pub use roundtrip::{Difference, RoundtripReport, roundtrip};
 pub use summary::{LoadSummary, Problem, TableSummary};
 pub use verify::{VerifyFinding, VerifyReport, verify};

@@ -1,8 +1,14 @@
 //! What is asked of a load: the inputs, the lake, and the options as meant (no option is text any more).
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use lakehaul_schema::Annotations;
+use lakehaul_write::store::Store;
 use serde::{Deserialize, Serialize};
 
 /// One load: `lakehaul load PATH… --to LAKE`.
@@ -48,6 +54,53 @@ pub struct LoadOptions {
     pub new_run: bool,
     /// What reads the JSON. The tape is the independent second opinion, slower.
     pub engine: Engine,
+    /// So much work is lost at most if the process dies: rows wait no longer to become durable.
+    pub checkpoint: Duration,
+    /// Lines are taken in chunks of about so many bytes; fewer where the memory says so.
+    pub chunk_bytes: usize,
+    /// Ends the load early, with its state saved.
+    pub interrupt: Interrupt,
+    /// What stands between the load and its lake's storage.
+    pub store_layer: Option<StoreLayer>,
+}
+
+/// Asks a load to save its state and to leave: from another thread, or a signal's.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// From now on the load leaves as soon as it can; it ends with [`LoadError::Interrupted`](crate::LoadError).
+    pub fn set(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    /// Whether it is asked to leave.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Puts another store between a load and its lake's: one that counts calls, or fails at one of them.
+#[derive(Clone)]
+pub struct StoreLayer(Arc<Over>);
+
+type Over = dyn Fn(Arc<dyn Store>) -> Arc<dyn Store> + Send + Sync;
+
+impl StoreLayer {
+    /// `over` gets a store of the lake and gives the one that is used in its place. It is asked more than once.
+    pub fn new(over: impl Fn(Arc<dyn Store>) -> Arc<dyn Store> + Send + Sync + 'static) -> StoreLayer {
+        StoreLayer(Arc::new(over))
+    }
+
+    pub(crate) fn over(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        self.0(store)
+    }
+}
+
+impl fmt::Debug for StoreLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreLayer")
+    }
 }
 
 impl LoadOptions {
@@ -60,6 +113,10 @@ impl LoadOptions {
     pub const MAX_DEPTH: u32 = 128;
     /// Deeper lines are not worth the stack that comparing them takes.
     pub const MAX_DEPTH_MAX: u32 = 100_000;
+    /// A minute.
+    pub const CHECKPOINT: Duration = Duration::from_secs(60);
+    /// A chunk fits a core's second-level cache; beyond a megabyte nothing gets faster, below 256 KiB the locks show.
+    pub const CHUNK_BYTES: usize = 1 << 20;
 }
 
 impl Default for LoadOptions {
@@ -75,6 +132,10 @@ impl Default for LoadOptions {
             mode: None,
             new_run: false,
             engine: Engine::Direct,
+            checkpoint: Self::CHECKPOINT,
+            chunk_bytes: Self::CHUNK_BYTES,
+            interrupt: Interrupt::default(),
+            store_layer: None,
         }
     }
 }

@@ -14,6 +14,9 @@ pub use local::LocalStore;
 pub trait Store: Send + Sync + Debug {
     /// Opens `path` for writing from its start; what was there is replaced. Missing folders are made.
     fn create(&self, path: &str) -> io::Result<Box<dyn StoreWrite>>;
+    /// Opens a file that was written before, to go on behind its first `len` bytes; what is behind them is cut off. A file
+    /// shorter than that is [`io::ErrorKind::UnexpectedEof`].
+    fn extend(&self, path: &str, len: u64) -> io::Result<Box<dyn StoreWrite>>;
     /// Opens `path` for positioned reads.
     fn open(&self, path: &str) -> io::Result<Box<dyn StoreRead>>;
     /// Writes a small file whole or not at all, durably.
@@ -46,6 +49,14 @@ pub trait StoreLock: Send + Sync + Debug {}
 pub trait StoreWrite: Write + Send {
     /// All bytes are out and durable.
     fn finish(self: Box<Self>) -> io::Result<()>;
+    /// Another hold on the file: through it another thread makes durable what has been written, while this one writes on.
+    fn syncer(&self) -> io::Result<Box<dyn StoreSync>>;
+}
+
+/// Makes a file durable that is still written.
+pub trait StoreSync: Send + Sync {
+    /// All bytes that were written before the call are durable; their file's name is after [`Store::sync`].
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// A file being read.

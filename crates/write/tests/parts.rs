@@ -10,7 +10,7 @@ use arrow::compute::concat_batches;
 use bytes::Bytes;
 use lakehaul_parse::{Chunk, DirectCursor, Line, Scratch};
 use lakehaul_schema::{Annotations, ElementTable, TableSchema};
-use lakehaul_write::store::{LocalStore, Store, StoreRead, StoreWrite};
+use lakehaul_write::store::{LocalStore, Store, StoreRead, StoreSync, StoreWrite};
 use lakehaul_write::{BatchBuilder, FileReceipt, Origin, RunTables, TableOptions, TableSet};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::data_type::{ByteArray, FixedLenByteArray};
@@ -242,11 +242,19 @@ impl StoreWrite for FullFile {
         }
         self.inner.finish()
     }
+
+    fn syncer(&self) -> io::Result<Box<dyn StoreSync>> {
+        self.inner.syncer()
+    }
 }
 
 impl Store for Full {
     fn create(&self, path: &str) -> io::Result<Box<dyn StoreWrite>> {
         Ok(Box::new(FullFile { inner: self.inner.create(path)?, left: self.left.clone() }))
+    }
+
+    fn extend(&self, path: &str, len: u64) -> io::Result<Box<dyn StoreWrite>> {
+        Ok(Box::new(FullFile { inner: self.inner.extend(path, len)?, left: self.left.clone() }))
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn StoreRead>> {

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Store, StoreLock, StoreRead, StoreWrite};
+use super::{Store, StoreLock, StoreRead, StoreSync, StoreWrite};
 
 /// A folder as a store.
 #[derive(Debug)]
@@ -74,6 +74,16 @@ impl Store for LocalStore {
         Ok(Box::new(LocalWrite { file }))
     }
 
+    fn extend(&self, path: &str, len: u64) -> io::Result<Box<dyn StoreWrite>> {
+        let mut file = OpenOptions::new().write(true).open(self.resolve(path)?)?;
+        if file.metadata()?.len() < len {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        file.set_len(len)?;
+        file.seek(SeekFrom::Start(len))?;
+        Ok(Box::new(LocalWrite { file }))
+    }
+
     fn open(&self, path: &str) -> io::Result<Box<dyn StoreRead>> {
         let file = File::open(self.resolve(path)?)?;
         let metadata = file.metadata()?;
@@ -113,6 +123,8 @@ impl Store for LocalStore {
     }
 
     fn sync(&self) -> io::Result<()> {
+        // Whoever comes second must not return before the first one's folders, which may be its own too, are durable.
+        let _one_at_a_time = self.unsynced.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let folders = std::mem::take(&mut *self.unsynced.folders());
         let mut rest = folders.iter();
         for folder in rest.by_ref() {
@@ -173,11 +185,14 @@ impl Store for LocalStore {
 
 /// The folders whose entries changed since the last sync.
 #[derive(Debug, Default)]
-struct Unsynced(Mutex<BTreeSet<PathBuf>>);
+struct Unsynced {
+    folders: Mutex<BTreeSet<PathBuf>>,
+    syncing: Mutex<()>,
+}
 
 impl Unsynced {
     fn folders(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, folder: &Path) {
@@ -205,6 +220,20 @@ impl Write for LocalWrite {
 impl StoreWrite for LocalWrite {
     fn finish(self: Box<Self>) -> io::Result<()> {
         self.file.sync_all()
+    }
+
+    fn syncer(&self) -> io::Result<Box<dyn StoreSync>> {
+        Ok(Box::new(LocalSync { file: self.file.try_clone()? }))
+    }
+}
+
+struct LocalSync {
+    file: File,
+}
+
+impl StoreSync for LocalSync {
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
     }
 }
 
@@ -355,6 +384,21 @@ mod tests {
         store.sync().unwrap();
         assert_eq!(names(""), []);
         assert_eq!(store.open("_lake/lake.json").map(drop).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_is_taken_up_where_it_is_believed() {
+        let (_folder, store) = store();
+        let mut file = store.create("a/b").unwrap();
+        file.write_all(b"believed, torn").unwrap();
+        file.syncer().unwrap().sync().unwrap();
+        drop(file);
+        let mut file = store.extend("a/b", 9).unwrap();
+        file.write_all(b" and more").unwrap();
+        file.finish().unwrap();
+        assert_eq!(&store.read("a/b").unwrap()[..], b"believed, and more");
+        assert_eq!(store.extend("a/b", 100).map(drop).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        assert_eq!(store.extend("a/c", 0).map(drop).unwrap_err().kind(), ErrorKind::NotFound);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use lakehaul_write::store::{Store, StoreRead, StoreWrite};
+use lakehaul_write::store::{Store, StoreRead, StoreSync, StoreWrite};
 
 #[derive(Debug, Default)]
 pub(crate) struct MemoryStore {
@@ -21,6 +21,11 @@ fn locked(files: &Mutex<Files>) -> MutexGuard<'_, Files> {
 impl Store for MemoryStore {
     fn create(&self, path: &str) -> io::Result<Box<dyn StoreWrite>> {
         Ok(Box::new(Unfinished { path: path.to_owned(), bytes: Vec::new(), files: self.files.clone() }))
+    }
+
+    fn extend(&self, path: &str, len: u64) -> io::Result<Box<dyn StoreWrite>> {
+        let bytes = self.open(path)?.read_at(0, usize::try_from(len).map_err(io::Error::other)?)?.to_vec();
+        Ok(Box::new(Unfinished { path: path.to_owned(), bytes, files: self.files.clone() }))
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn StoreRead>> {
@@ -76,6 +81,19 @@ impl Write for Unfinished {
 impl StoreWrite for Unfinished {
     fn finish(self: Box<Self>) -> io::Result<()> {
         locked(&self.files).insert(self.path, self.bytes.into());
+        Ok(())
+    }
+
+    fn syncer(&self) -> io::Result<Box<dyn StoreSync>> {
+        Ok(Box::new(Nothing))
+    }
+}
+
+/// Memory is never durable.
+struct Nothing;
+
+impl StoreSync for Nothing {
+    fn sync(&self) -> io::Result<()> {
         Ok(())
     }
 }
