@@ -14,7 +14,7 @@ use crate::http::Http;
 use crate::kick_off::{self, Cancelled, ExportParameters, KickOff, PollingLocation};
 use crate::manifest::OutputFile;
 use crate::origin::{Origin, PlainHttp};
-use crate::output_file::FileStream;
+use crate::output_file::{FileStream, FileVersion};
 use crate::profile::Kind;
 use crate::retry::Patience;
 use crate::secret_url::SecretUrl;
@@ -127,6 +127,17 @@ impl Client {
         FileStream::new(self.http.clone(), self.hosts.clone(), file)
     }
 
+    /// The bytes of an output file of which an earlier process has read up to `position` already, and its
+    /// [`FileStream::version`] told `begun`; sends nothing yet.
+    ///
+    /// What is handed out begins at [`FileStream::start`]: at `position`, where the server has ranges and `begun` a validator
+    /// to guard one with (a strong entity tag, else a date); else the file comes whole, from byte 0, and it is for the caller
+    /// to hold what comes again against what it knows. Another version, as far as validators, content coding and length tell,
+    /// is [`ErrorKind::FileChanged`](crate::ErrorKind::FileChanged), at position 0 too.
+    pub fn file_from(&self, file: &OutputFile, begun: &FileVersion, position: u64) -> FileStream {
+        FileStream::continuing(self.http.clone(), self.hosts.clone(), file, begun, position)
+    }
+
     /// Asks the server to forget an export and its files. A refusal is no error.
     ///
     /// # Errors
@@ -186,6 +197,7 @@ mod tests {
         check(client.kick_off(&ExportParameters::default()));
         check(client.cancel(&location));
         check(client.file(&file).next());
+        check(client.file_from(&file, &FileVersion::default(), 7).next());
         check(client.poll(location).next());
     }
 }

@@ -41,7 +41,7 @@ pub use event::{FetchEvent, FetchObserver};
 pub use kick_off::{Cancelled, ExportParameters, KickOff, Level, Method, PollingLocation};
 pub use manifest::{Batches, Manifest, OutputFile, Role};
 pub use origin::{Origin, PlainHttp};
-pub use output_file::{FileStream, LengthProof};
+pub use output_file::{FileStream, FileVersion, LengthProof};
 pub use profile::Kind;
 pub use retry::Patience;
 pub use secret_url::SecretUrl;

@@ -1,9 +1,10 @@
 //! An output file's bytes, as they were sent, each once and in order, whatever happens to the connections.
 //!
 //! In goes a manifest's entry; out come chunks until the whole body is proven as far as HTTP can. A file that breaks off is
-//! taken up where it did. What is not the same file any more, or no file at all, is an error, never bytes. Nothing is
-//! decompressed here.
+//! taken up where it did, by another process too ([`FileVersion`]). What is not the same file any more, or no file at all, is
+//! an error, never bytes. Nothing is decompressed here.
 
+mod version;
 mod answer;
 mod bytes_seen;
 
@@ -22,8 +23,9 @@ use crate::manifest::OutputFile;
 use crate::origin::{Origin, untrusted};
 use crate::retry::Backoff;
 
-use answer::{Ask, Asked, End, Verdict, Version, judge};
+use answer::{Ask, Asked, End, Verdict, judge};
 use bytes_seen::{Check, Seen};
+pub use version::FileVersion;
 
 /// How a file's length was proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +44,10 @@ pub struct FileStream {
     http: Http,
     hosts: Arc<Hosts>,
     file: OutputFile,
-    /// Which version of the file was begun.
-    version: Version,
-    total_bytes: Option<u64>,
-    /// What has been handed out.
+    /// Which version of the file is read, once there is one.
+    version: Option<FileVersion>,
+    begun: Begun,
+    /// What has been handed out, here.
     seen: Seen,
     body: Option<Body>,
     ranges: Ranges,
@@ -66,6 +68,14 @@ struct Body {
     end: End,
     /// When the last chunk went out.
     handed_out: Instant,
+}
+
+/// Who has handed out the file's first bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    Here,
+    /// An earlier process, whose bytes and ours must be of one version.
+    Before,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,8 +121,8 @@ impl FileStream {
             http,
             hosts,
             file: file.clone(),
-            version: Version::default(),
-            total_bytes: None,
+            version: None,
+            begun: Begun::Here,
             seen: Seen::default(),
             body: None,
             ranges: Ranges::Try,
@@ -120,6 +130,22 @@ impl FileStream {
             proof: None,
             backoff,
             progress_bytes: 0,
+        }
+    }
+
+    /// From `position` on, of the version that an earlier process has begun. Asks for nothing yet.
+    pub(crate) fn continuing(
+        http: Http,
+        hosts: Arc<Hosts>,
+        file: &OutputFile,
+        begun: &FileVersion,
+        position: u64,
+    ) -> FileStream {
+        FileStream {
+            version: Some(begun.clone()),
+            begun: Begun::Before,
+            seen: Seen::from(position),
+            ..FileStream::new(http, hosts, file)
         }
     }
 
@@ -156,9 +182,26 @@ impl FileStream {
         self.proof.unwrap_or(LengthProof::Unverified)
     }
 
-    /// The file's length, once the server has told.
-    pub fn expected_bytes(&self) -> Option<u64> {
-        self.total_bytes
+    /// The byte of the file with which what [`FileStream::next`] hands out begins; settled once it has returned bytes or
+    /// `None`.
+    ///
+    /// 0, but for [`Client::file_from`](crate::Client::file_from): there it is the position asked for, or 0 where the server
+    /// does not hand out the file from there on. Bytes between the two come again, and it is for the caller to hold them
+    /// against what it knows.
+    pub fn start(&self) -> u64 {
+        self.seen.start()
+    }
+
+    /// The version that is read: what was begun by an earlier process, or else what the first answer says; `None` before
+    /// that. Settled like [`FileStream::start`], but for a length that is stated later.
+    pub fn version(&self) -> Option<FileVersion> {
+        self.version.clone()
+    }
+
+    /// The file's length as the server stated it, in this process or an earlier one: `Content-Length`, or the total of a
+    /// `Content-Range`. `None` if it never did; what was counted is not in it.
+    pub fn stated_bytes(&self) -> Option<u64> {
+        self.version.as_ref().and_then(FileVersion::total_bytes)
     }
 
     /// The same file under another URL, from the byte on that comes next. That it is the same is held against validators
@@ -170,15 +213,31 @@ impl FileStream {
         self.backoff.reset();
     }
 
+    /// The version that whatever follows has to be of. Until bytes are handed out, any may come.
+    fn begun(&self) -> Option<&FileVersion> {
+        self.version.as_ref().filter(|_| self.begun == Begun::Before || !self.seen.is_empty())
+    }
+
+    /// The validator that tells the server which version a range is wanted of.
+    fn if_range(&self) -> Option<&HeaderValue> {
+        self.version.as_ref().and_then(FileVersion::if_range)
+    }
+
     /// What to ask for next.
     fn ask(&self) -> Ask {
-        let position = self.seen.bytes();
+        let position = self.seen.position();
         if self.ranges == Ranges::Useless || (position == 0 && self.unproven_end.is_none()) {
             return Ask::Whole;
         }
-        // Where no validator can tell that the file is the same, the last bytes are asked for again.
-        let again = if self.version.if_range().is_some() { 0 } else { self.seen.tail().len() as u64 };
-        Ask::From(position - again)
+        if self.if_range().is_some() {
+            return Ask::From(position);
+        }
+        // Where no validator can tell that the file is the same, the last bytes are asked for again. An earlier process
+        // has left none: there only the whole file will do.
+        match self.seen.tail().len() as u64 {
+            0 if position > 0 => Ask::Whole,
+            again => Ask::From(position - again),
+        }
     }
 
     fn request(&self, ask: Ask) -> Result<Outgoing, FetchError> {
@@ -190,11 +249,11 @@ impl FileStream {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/fhir+ndjson"));
         // What goes on must be coded as what was begun; `gzip` alone leaves the choice.
-        let plain = self.seen.bytes() > 0 && self.version.is_plain();
+        let plain = self.begun().is_some_and(FileVersion::is_plain);
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(if plain { "identity" } else { "gzip" }));
         if let Ask::From(start) = ask {
             headers.insert(RANGE, HeaderValue::try_from(format!("bytes={start}-")).expect("digits are legal"));
-            if let Some(validator) = self.version.if_range() {
+            if let Some(validator) = self.if_range() {
                 headers.insert(IF_RANGE, validator.clone());
             }
         }
@@ -214,31 +273,33 @@ impl FileStream {
         if matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             permit.refused();
         }
-        let at_an_end = self.unproven_end == Some(self.seen.bytes());
+        let at_an_end = self.unproven_end == Some(self.seen.position());
         let asked = Asked {
             ask,
-            position: self.seen.bytes(),
-            total_bytes: self.total_bytes,
-            version: &self.version,
+            position: self.seen.position(),
+            start: self.seen.start(),
+            begun: self.begun(),
             at_an_end,
             with_token: self.file.requires_access_token,
         };
         match judge(&asked, answer.status(), answer.headers()) {
-            Verdict::Body { start, total_bytes, version, end } => {
-                if let Some(version) = version {
-                    self.version = version;
-                }
-                self.total_bytes = total_bytes.or(self.total_bytes);
+            Verdict::Body { start, version, end } => {
+                self.learn(start, version);
                 if start == 0 && at_an_end && self.settled_without_reading() {
                     return Ok(());
+                }
+                if self.seen.is_empty() {
+                    self.seen = Seen::from(start);
                 }
                 let check = self.seen.check_from(start);
                 self.body = Some(Body { answer, permit, check, end, handed_out: Instant::now() });
                 self.arrived();
                 Ok(())
             }
-            Verdict::Complete => {
-                self.total_bytes = Some(self.seen.bytes());
+            Verdict::Complete { total_bytes } => {
+                let version = self.version.take().unwrap_or_default();
+                let total_bytes = total_bytes.or(version.total_bytes());
+                self.version = Some(version.with_total(total_bytes));
                 self.proof = Some(LengthProof::Length);
                 Ok(())
             }
@@ -255,12 +316,23 @@ impl FileStream {
         }
     }
 
+    /// Takes over what an answer says whose body starts at `start`.
+    fn learn(&mut self, start: u64, answered: FileVersion) {
+        let known = self.begun().cloned().unwrap_or_default();
+        let total_bytes = answered.total_bytes().or(known.total_bytes());
+        // A body of the whole file, of which nothing is out, stands for itself: what it does not say, such as a tag that
+        // only some servers behind a name send, must not vouch for its bytes.
+        let stands_for_itself = self.begun().is_none() || (self.seen.is_empty() && start == 0);
+        let version = if stands_for_itself { answered } else { known };
+        self.version = Some(version.with_total(total_bytes));
+    }
+
     /// A server without ranges sends the whole file again where only its end was in doubt: whether that is worth reading.
     ///
     /// A length settles it. Without one, a file that ended with a line is believed.
     fn settled_without_reading(&mut self) -> bool {
-        let position = self.seen.bytes();
-        self.proof = match self.total_bytes {
+        let position = self.seen.position();
+        self.proof = match self.stated_bytes() {
             Some(total) if total == position => Some(LengthProof::Length),
             None if self.seen.ends_a_line() => Some(LengthProof::Unverified),
             _ => None,
@@ -271,7 +343,7 @@ impl FileStream {
     /// A body of no more than has been handed out already, such as an empty one, is done before it is read.
     fn arrived(&mut self) {
         let checking = self.body.as_ref().is_some_and(|body| body.check.is_some());
-        if !checking && self.total_bytes == Some(self.seen.bytes()) {
+        if !checking && self.stated_bytes() == Some(self.seen.position()) {
             self.proof = Some(LengthProof::Length);
             self.body = None;
         }
@@ -300,8 +372,9 @@ impl FileStream {
         if bytes.is_empty() {
             return Ok(None);
         }
-        let position = self.seen.bytes() + bytes.len() as u64;
-        if self.total_bytes.is_some_and(|total| position > total) {
+        let position = self.seen.position() + bytes.len() as u64;
+        let stated_bytes = self.stated_bytes();
+        if stated_bytes.is_some_and(|total| position > total) {
             return Err(Failed::finally(changed("it is longer than the server said")));
         }
         if self.seen.begins_with_markup(&bytes) {
@@ -311,7 +384,7 @@ impl FileStream {
         }
         self.seen.add(&bytes);
         self.progress_bytes += bytes.len() as u64;
-        if self.total_bytes == Some(position) {
+        if stated_bytes == Some(position) {
             self.proof = Some(LengthProof::Length);
             self.body = None;
         }
@@ -321,19 +394,18 @@ impl FileStream {
     /// The body has ended, as far as HTTP tells.
     fn ended(&mut self) -> Result<(), Failed> {
         let Some(body) = self.body.take() else { return Ok(()) };
-        let position = self.seen.bytes();
+        let (position, stated_bytes) = (self.seen.position(), self.stated_bytes());
         let short = || {
-            let message = match self.total_bytes {
+            let message = match stated_bytes {
                 Some(total) => format!("the {WHAT} ended after {position} of {total} bytes"),
                 None => format!("the {WHAT} ended earlier than before"),
             };
             Failed::for_now(FetchError::transient(message), None)
         };
-        if body.check.is_some() || self.total_bytes.is_some_and(|total| position < total) {
+        if body.check.is_some() || stated_bytes.is_some_and(|total| position < total) {
             return Err(short());
         }
         if body.end == End::Told {
-            self.total_bytes = Some(position);
             self.proof = Some(LengthProof::Length);
         } else if self.unproven_end == Some(position) {
             // Asked again, and nothing more came: the server knows no better.

@@ -3,11 +3,10 @@
 //! In go what was asked for, what is known of the file, and an answer's status and headers; out comes a verdict. A server
 //! may do as it likes with a range: what it sends is used only where it is the asked bytes of the same version.
 
-use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, TRANSFER_ENCODING,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::header::{CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderMap, StatusCode};
 
+use super::version::{ContentRange, FileVersion, content_length};
 use super::{WHAT, changed};
 use crate::error::{ErrorKind, FetchError};
 use crate::retry::is_transient;
@@ -24,15 +23,32 @@ pub(super) enum Ask {
 /// What was asked for, and what is known.
 pub(super) struct Asked<'a> {
     pub(super) ask: Ask,
-    /// Bytes that have been handed out.
+    /// The byte of the file that is wanted next.
     pub(super) position: u64,
-    pub(super) total_bytes: Option<u64>,
-    /// Of what was handed out.
-    pub(super) version: &'a Version,
+    /// The byte with which what has been handed out here begins; the position, if nothing has.
+    pub(super) start: u64,
+    /// What has been begun, here or by an earlier process, and has to be gone on with. `None`: whatever comes is the file.
+    pub(super) begun: Option<&'a FileVersion>,
     /// An earlier body ended here, and whether that is the file's end is what is asked.
     pub(super) at_an_end: bool,
     /// The request was to carry the access token.
     pub(super) with_token: bool,
+}
+
+impl Asked<'_> {
+    fn known_total(&self) -> Option<u64> {
+        self.begun.and_then(FileVersion::total_bytes)
+    }
+
+    /// The error for a version that cannot be the one that was begun, by validators or length.
+    fn other(&self, version: &FileVersion) -> Option<FetchError> {
+        if self.begun?.differs(version) {
+            return Some(changed("its validators differ"));
+        }
+        let total = version.total_bytes()?;
+        let same_length = self.known_total().map_or(total >= self.position, |known| total == known);
+        (!same_length).then(|| changed("its length differs"))
+    }
 }
 
 /// What to do.
@@ -41,13 +57,15 @@ pub(super) enum Verdict {
     /// Read it. It starts at a byte that is not after the position.
     Body {
         start: u64,
-        total_bytes: Option<u64>,
-        /// The version that this begins; `None`: it goes on with the one that is known.
-        version: Option<Version>,
+        /// As the answer has it, which may leave out what is known.
+        version: FileVersion,
         end: End,
     },
     /// The file ends at the position.
-    Complete,
+    Complete {
+        /// As the server stated it.
+        total_bytes: Option<u64>,
+    },
     /// Ask for the whole file instead.
     RangesUseless,
     /// Ask again; the error is what it comes to if it stays so.
@@ -65,57 +83,13 @@ pub(super) enum End {
     Open,
 }
 
-/// What tells one version of a file from another (RFC 9110, section 8.8).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Version {
-    etag: Option<HeaderValue>,
-    last_modified: Option<HeaderValue>,
-    /// Other than `identity`.
-    coding: Option<HeaderValue>,
-}
-
-impl Version {
-    fn of(headers: &HeaderMap) -> Version {
-        let get = |name: HeaderName| headers.get(name).filter(|value| !value.is_empty()).cloned();
-        let coding = get(CONTENT_ENCODING).filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-        Version { etag: get(ETAG), last_modified: get(LAST_MODIFIED), coding }
-    }
-
-    /// For `If-Range`: a strong entity tag, else the date.
-    pub(super) fn if_range(&self) -> Option<&HeaderValue> {
-        self.etag.as_ref().filter(|etag| !is_weak(etag)).or(self.last_modified.as_ref())
-    }
-
-    /// Without a content coding.
-    pub(super) fn is_plain(&self) -> bool {
-        self.coding.is_none()
-    }
-
-    /// Whether the validators say that the two differ. A strong tag that is the same outweighs the dates, which differ
-    /// between the servers behind one name.
-    fn differs(&self, other: &Version) -> bool {
-        match (&self.etag, &other.etag) {
-            (Some(ours), Some(theirs)) if opaque(ours) != opaque(theirs) => return true,
-            (Some(ours), Some(theirs)) if !is_weak(ours) && !is_weak(theirs) => return false,
-            _ => {}
-        }
-        matches!((&self.last_modified, &other.last_modified), (Some(ours), Some(theirs)) if ours != theirs)
-    }
-}
-
-fn is_weak(etag: &HeaderValue) -> bool {
-    etag.as_bytes().starts_with(b"W/")
-}
-
-fn opaque(etag: &HeaderValue) -> &[u8] {
-    etag.as_bytes().strip_prefix(b"W/").unwrap_or(etag.as_bytes())
-}
-
 pub(super) fn judge(asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap) -> Verdict {
     let answered = || format!("the {WHAT} was answered with {status}");
     match status {
         StatusCode::OK => whole(asked, headers),
-        StatusCode::NO_CONTENT if asked.position == 0 => Verdict::Complete,
+        StatusCode::NO_CONTENT if asked.position == 0 && asked.known_total().is_none_or(|total| total == 0) => {
+            Verdict::Complete { total_bytes: None }
+        }
         StatusCode::NO_CONTENT => Verdict::Final(changed("it is empty")),
         StatusCode::PARTIAL_CONTENT => match asked.ask {
             Ask::From(start) => part(asked, start, headers),
@@ -155,24 +129,21 @@ fn whole(asked: &Asked<'_>, headers: &HeaderMap) -> Verdict {
     if let Some(error) = html(headers) {
         return Verdict::NotNow(error);
     }
-    let version = Version::of(headers);
-    let (length, end) = framing(headers);
-    let body = |version| Verdict::Body { start: 0, total_bytes: length, version, end };
-    if asked.position == 0 {
-        return body(Some(version));
+    let version = FileVersion::of(StatusCode::OK, headers);
+    if let Some(error) = asked.other(&version) {
+        return Verdict::Final(error);
     }
-    if asked.version.differs(&version) {
-        return Verdict::Final(changed("its validators differ"));
+    if let Some(begun) = asked.begun {
+        if !begun.is_coded_like(&version) {
+            return Verdict::Final(changed("its content coding differs"));
+        }
+        // What was handed out begins in the middle of the file. All before is known to whoever asked for that, and to
+        // nobody here.
+        if asked.start > 0 && asked.position > asked.start && !begun.is_surely(&version) {
+            return Verdict::Final(changed("nothing vouches for its first bytes"));
+        }
     }
-    if asked.version.coding != version.coding {
-        return Verdict::Final(changed("its content coding differs"));
-    }
-    if let Some(length) = length
-        && asked.total_bytes.map_or(length < asked.position, |total| total != length)
-    {
-        return Verdict::Final(changed("its length differs"));
-    }
-    body(None)
+    Verdict::Body { start: 0, version, end: end(headers) }
 }
 
 /// 206: the asked range, or something else.
@@ -180,28 +151,21 @@ fn part(asked: &Asked<'_>, asked_start: u64, headers: &HeaderMap) -> Verdict {
     if let Some(error) = html(headers) {
         return Verdict::NotNow(error);
     }
-    let Some(range) = headers.get(CONTENT_RANGE).and_then(ContentRange::read) else { return Verdict::RangesUseless };
-    let version = Version::of(headers);
-    if asked.position > 0 && asked.version.differs(&version) {
-        return Verdict::Final(changed("its validators differ"));
-    }
-    if let Some(total) = range.total
-        && asked.total_bytes.map_or(total < asked.position, |known| known != total)
-    {
-        return Verdict::Final(changed("its length differs"));
+    let Some(range) = ContentRange::of(headers) else { return Verdict::RangesUseless };
+    let version = FileVersion::of(StatusCode::PARTIAL_CONTENT, headers);
+    if let Some(error) = asked.other(&version) {
+        return Verdict::Final(error);
     }
     // A part of the file without its coding is a part of other bytes. Some leave the header out of a 206, which they may
     // (section 15.3.7), but only where the validator vouches for the rest.
-    let coded_otherwise = asked.position > 0
-        && asked.version.coding != version.coding
-        && !(version.coding.is_none() && version.etag.is_some() && asked.version.if_range() == version.etag.as_ref());
+    let coded_alike = asked
+        .begun
+        .is_none_or(|begun| begun.is_coded_like(&version) || (version.is_plain() && begun.is_guarded_by(&version)));
     match range.start {
-        Some(start) if start == asked_start && !coded_otherwise => {
-            let (_, framed) = framing(headers);
+        Some(start) if start == asked_start && coded_alike => {
             // Told: by the total, that is.
-            let end = if range.total.is_some() { framed } else { End::Open };
-            let version = (asked.position == 0).then_some(version);
-            Verdict::Body { start, total_bytes: range.total, version, end }
+            let end = if range.total.is_some() { end(headers) } else { End::Open };
+            Verdict::Body { start, version, end }
         }
         _ => Verdict::RangesUseless,
     }
@@ -209,17 +173,19 @@ fn part(asked: &Asked<'_>, asked_start: u64, headers: &HeaderMap) -> Verdict {
 
 /// 416: there is nothing at the start of the asked range.
 fn nothing_there(asked: &Asked<'_>, start: u64, headers: &HeaderMap) -> Verdict {
-    if asked.position > 0 && asked.version.differs(&Version::of(headers)) {
+    let version = FileVersion::of(StatusCode::RANGE_NOT_SATISFIABLE, headers);
+    if asked.begun.is_some_and(|begun| begun.differs(&version)) {
         return Verdict::Final(changed("its validators differ"));
     }
-    let told = headers.get(CONTENT_RANGE).and_then(ContentRange::read).and_then(|range| range.total);
-    match told {
+    match version.total_bytes() {
         Some(total) if total < asked.position => Verdict::Final(changed("it is shorter")),
-        Some(total) if total == asked.position && asked.total_bytes.is_none_or(|known| known == total) => {
-            Verdict::Complete
+        Some(total) if total == asked.position && asked.known_total().is_none_or(|known| known == total) => {
+            Verdict::Complete { total_bytes: Some(total) }
         }
         // Without a total it only confirms an end that has been seen; anywhere else the file may have been cut short.
-        None if asked.at_an_end && start == asked.position && asked.total_bytes.is_none() => Verdict::Complete,
+        None if asked.at_an_end && start == asked.position && asked.known_total().is_none() => {
+            Verdict::Complete { total_bytes: None }
+        }
         _ => Verdict::RangesUseless,
     }
 }
@@ -232,43 +198,10 @@ fn html(headers: &HeaderMap) -> Option<FetchError> {
     })
 }
 
-/// The length of a body, and whether its end is told (RFC 9112, section 6.3).
-fn framing(headers: &HeaderMap) -> (Option<u64>, End) {
-    if headers.contains_key(TRANSFER_ENCODING) {
-        return (None, End::Told);
-    }
-    match headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse().ok()) {
-        Some(length) => (Some(length), End::Told),
-        None => (None, End::Open),
-    }
-}
-
-/// `Content-Range` (RFC 9110, section 14.4).
-struct ContentRange {
-    /// `None`: of a range that cannot be had.
-    start: Option<u64>,
-    /// `None`: the server does not know.
-    total: Option<u64>,
-}
-
-impl ContentRange {
-    /// `None` for what is no range of bytes, or not one that can be.
-    fn read(value: &HeaderValue) -> Option<ContentRange> {
-        let text = value.to_str().ok()?.trim();
-        let (unit, rest) = text.split_once(' ')?;
-        let (range, total) = rest.trim().split_once('/')?;
-        let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
-        let total = if total == "*" { None } else { Some(number(total)?) };
-        let start = if range == "*" {
-            None
-        } else {
-            let (start, end) = range.split_once('-')?;
-            let (start, end) = (number(start)?, number(end)?);
-            (start <= end && total.is_none_or(|total| end < total)).then_some(())?;
-            Some(start)
-        };
-        unit.eq_ignore_ascii_case("bytes").then_some(ContentRange { start, total })
-    }
+/// How the end of a body is told (RFC 9112, section 6.3).
+fn end(headers: &HeaderMap) -> End {
+    let told = headers.contains_key(TRANSFER_ENCODING) || content_length(headers).is_some();
+    if told { End::Told } else { End::Open }
 }
 
 #[cfg(test)]

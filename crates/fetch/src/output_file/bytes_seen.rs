@@ -1,16 +1,17 @@
-//! What has been handed out of a file, as far as it is needed to recognise it: length, hash and last bytes.
+//! What has been handed out of a file, as far as it is needed to recognise it: where it begins and ends, hash and last bytes.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use xxhash_rust::xxh3::Xxh3;
 
 /// How many of the last bytes are kept. A page of NDJSON holds ids, dates and amounts: another version of the file does not
 /// have the same ones at the same place.
 const TAIL_BYTES: usize = 4 << 10;
 
-/// What has been handed out.
+/// What has been handed out, from some byte of the file on. Positions are the file's.
 #[derive(Clone, Default)]
 pub(super) struct Seen {
-    bytes: u64,
+    start: u64,
+    position: u64,
     hash: Xxh3,
     tail: Vec<u8>,
     /// A byte that is not blank has come.
@@ -19,18 +20,34 @@ pub(super) struct Seen {
 
 /// Holds bytes that come again against those that were handed out.
 pub(super) enum Check {
-    /// From the file's first byte on.
-    Prefix { left: u64, hash: Box<Xxh3>, expected: u128 },
+    /// All of them, behind those before the first one, which nothing is known of.
+    All { unknown: u64, left: u64, hash: Box<Xxh3>, expected: u128 },
     /// Only the last ones.
     Tail { expected: Vec<u8>, at: usize },
 }
 
 impl Seen {
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    /// Nothing yet, of a file that is wanted from this byte on.
+    pub(super) fn from(start: u64) -> Seen {
+        // In the middle of a file, any byte may be the first.
+        Seen { start, position: start, begun: start > 0, ..Seen::default() }
     }
 
-    /// The last bytes: all of them, of a short file.
+    /// The byte with which it begins.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The byte that comes next.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.position == self.start
+    }
+
+    /// The last bytes: all of them, if they are few.
     pub(super) fn tail(&self) -> &[u8] {
         &self.tail
     }
@@ -45,7 +62,7 @@ impl Seen {
     }
 
     pub(super) fn add(&mut self, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
+        self.position += bytes.len() as u64;
         self.hash.update(bytes);
         self.begun = self.begun || bytes.iter().any(|byte| !is_blank(*byte));
         let new = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
@@ -54,13 +71,14 @@ impl Seen {
         self.tail.extend_from_slice(new);
     }
 
-    /// What a body that starts at `start` repeats; `None` if nothing. A start between the two is not asked for.
+    /// What a body that starts at `start` repeats; `None` if nothing. It starts at the file's first byte or at the tail's.
     pub(super) fn check_from(&self, start: u64) -> Option<Check> {
-        let again = self.bytes.checked_sub(start).filter(|&again| again > 0)?;
+        let again = self.position.checked_sub(start).filter(|&again| again > 0)?;
         if again == self.tail.len() as u64 {
             return Some(Check::Tail { expected: self.tail.clone(), at: 0 });
         }
-        Some(Check::Prefix { left: again, hash: Box::default(), expected: self.hash.digest128() })
+        let (unknown, left) = (self.start.saturating_sub(start), self.position - self.start);
+        Some(Check::All { unknown, left, hash: Box::default(), expected: self.hash.digest128() })
     }
 }
 
@@ -73,11 +91,14 @@ impl Check {
     /// Takes from the front of `bytes` what comes again. `None`: all of it did, and more will; else whether it is the same.
     pub(super) fn hold_against(&mut self, bytes: &mut Bytes) -> Option<bool> {
         match self {
-            Check::Prefix { left, hash, expected } => {
+            Check::All { unknown, left, hash, expected } => {
+                let before = bytes.len().min(usize::try_from(*unknown).unwrap_or(usize::MAX));
+                bytes.advance(before);
+                *unknown -= before as u64;
                 let again = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                 hash.update(&bytes.split_to(again));
                 *left -= again as u64;
-                (*left == 0).then(|| hash.digest128() == *expected)
+                (*unknown == 0 && *left == 0).then(|| hash.digest128() == *expected)
             }
             Check::Tail { expected, at } => {
                 let again = bytes.len().min(expected.len() - *at);
@@ -110,7 +131,7 @@ mod tests {
                 let seen = seen(&parts[..count]);
                 let so_far = parts[..count].concat();
                 assert_eq!(seen.tail(), &so_far[so_far.len().saturating_sub(TAIL_BYTES)..], "parts of {part}");
-                assert_eq!(seen.bytes(), so_far.len() as u64);
+                assert_eq!(seen.position(), so_far.len() as u64);
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::token::Auth;
 
 mod faults;
 mod resume;
+mod continued;
 
 /// What a server does with one request, byte for byte.
 struct Script {
@@ -243,6 +244,10 @@ fn tools(origin: &str, concurrency: usize) -> Tools {
 impl Tools {
     fn stream(&self, url: &str) -> FileStream {
         FileStream::new(self.http.clone(), self.hosts.clone(), &file(url))
+    }
+
+    fn continuing(&self, url: &str, begun: &FileVersion, position: usize) -> FileStream {
+        FileStream::continuing(self.http.clone(), self.hosts.clone(), &file(url), begun, position as u64)
     }
 }
 
