@@ -133,12 +133,12 @@ pub fn record_batches(file: &ExportFile, chunk: &Chunk) -> usize {
 pub fn write(file: &ExportFile, chunk: &Chunk, folder: &Path) -> u64 {
     let store = Arc::new(LocalStore::new(folder, LocalStore::PRIVATE));
     let tables = RunTables::new(store, "staged".to_owned(), "bench".to_owned(), TableOptions::default(), Vec::new());
-    let mut set = TableSet::new(tables.clone(), 0);
+    let mut set = TableSet::new(tables.clone(), "w0");
     let mut scratch = Scratch::new();
     for line in chunk.lines() {
         set.append(&file.resource_type, &mut cursor(&line, &mut scratch), origin(&line)).expect("sound lines");
     }
-    let receipts = tables.settle(set.finish().expect("a sound disk")).expect("sound parts");
+    let receipts = tables.settle(set.finish().expect("a sound disk").closed).expect("sound parts");
     receipts.iter().map(|receipt| receipt.bytes).sum()
 }
 

@@ -78,7 +78,7 @@ impl Failure {
             },
             LoadError::LakeDamaged { .. } => "`lakehaul verify LAKE` tells all that is damaged",
             LoadError::Fetch(error) => return server_hint(error, self.exit()),
-            LoadError::ExportChanged | LoadError::TookTooLong(_) => AGAIN,
+            LoadError::Changed { .. } | LoadError::TookTooLong(_) => AGAIN,
             _ => return None,
         };
         Some(advice.to_owned())
@@ -143,7 +143,7 @@ mod tests {
             assert_eq!(failure.hint().as_deref(), Some(hint), "{failure}");
         }
         check(LoadError::TookTooLong(Duration::from_secs(60)), 5, AGAIN);
-        check(LoadError::ExportChanged, 5, AGAIN);
+        check(LoadError::Changed { keys: Vec::new(), why: String::new() }, 5, AGAIN);
         check(LoadError::LakeHeld { lake: "l".into() }, 9, "run the command again when the other one has ended");
         let stored = lakehaul_fetch::PollingLocation::from_stored("file:///x").expect_err("no http URL");
         assert_eq!(Failure::to("export")(LoadError::from(stored)).hint(), None);

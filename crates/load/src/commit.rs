@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use lakehaul_write::{DeletedResources, FileReceipt};
 
+use crate::asides::Asides;
 use crate::inputs::PlannedFile;
 use crate::journal::{CommitFile, staging};
 use crate::lake::schema_path;
 use crate::manifest::Role;
 use crate::plan::Plan;
-use crate::staged_lines::Quarantine;
 use crate::work::{StagedWork, Worked};
 use crate::{
     Clock, Event, LoadError, LoadSummary, Observer, OutputFile, PartRecord, Problem, RunRecord, RunStatus, TableRecord,
@@ -73,8 +73,8 @@ pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Res
 
     let run = &plan.run;
     if let Some([index, lines]) = quarantine {
-        moves.push((index, format!("_lake/quarantine/{run}/{}", Quarantine::INDEX)));
-        moves.push((lines, format!("_lake/quarantine/{run}/{}", Quarantine::LINES)));
+        moves.push((index, format!("_lake/quarantine/{run}/{}", Asides::INDEX)));
+        moves.push((lines, format!("_lake/quarantine/{run}/{}", Asides::LINES)));
     }
     moves.extend(outcomes.map(|path| (path, format!("_lake/outcomes/{run}.ndjson"))));
     moves.extend(deletions.map(|path| (path, format!("_lake/deletions/{run}.ndjson"))));

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use flate2::bufread::MultiGzDecoder;
 
 use crate::Progress;
+use crate::block_hash::{BlockHash, Blocks};
 
 /// RFC 1952, section 2.3.1.
 const GZIP: &[u8] = b"\x1f\x8b";
@@ -61,15 +62,46 @@ impl Content {
         progress: Arc<Progress>,
         zstd_window_log_max: u32,
     ) -> Content {
-        let counted = Counted { source, hasher: Box::default(), bytes: 0, progress };
+        Content::from_block(source, name, progress, zstd_window_log_max, (0, Blocks::new()))
+    }
+
+    /// A file of which `source` begins with the block `first_block`; one that does not begin with the file's first byte is
+    /// plain text. `known`: chaining values of its blocks, those before that one among them.
+    pub(crate) fn from_block(
+        source: Box<dyn Read + Send>,
+        name: &str,
+        progress: Arc<Progress>,
+        zstd_window_log_max: u32,
+        (first_block, known): (u64, Blocks),
+    ) -> Content {
+        let counted = Counted { source, hash: BlockHash::new(first_block, known), progress };
         let compressed_name = name.ends_with(".gz") || name.ends_with(".zst");
-        Content { state: State::Sniffing(counted, Vec::new()), zstd_window_log_max, compressed_name }
+        let state = match first_block {
+            0 => State::Sniffing(counted, Vec::new()),
+            _ => State::Plain(raw(Vec::new(), counted)),
+        };
+        Content { state, zstd_window_log_max, compressed_name }
+    }
+
+    /// The file is text as it comes, as far as is known yet.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.state, State::Sniffing(..) | State::Plain(_))
+    }
+
+    /// Bytes that came again were other ones than before.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.counted().is_some_and(|counted| counted.hash.has_changed())
+    }
+
+    /// Chaining values that have come since the last time.
+    pub(crate) fn new_blocks(&mut self) -> Blocks {
+        self.counted_mut().map(|counted| counted.hash.untold()).unwrap_or_default()
     }
 
     /// What has come so far: all of it, once a read has returned 0. None after an error in the first bytes.
     pub(crate) fn received(&self) -> Option<Received> {
         let counted = self.counted()?;
-        Some(Received { bytes: counted.bytes, blake3: counted.hasher.finalize().to_hex().to_string() })
+        Some(Received { bytes: counted.hash.bytes(), blake3: counted.hash.finish() })
     }
 
     /// Reads bytes as they come, past what makes text of them: only for their hash.
@@ -85,7 +117,7 @@ impl Content {
 
     /// Bytes that have come so far.
     pub(crate) fn bytes_read(&self) -> u64 {
-        self.counted().map_or(0, |counted| counted.bytes)
+        self.counted().map_or(0, |counted| counted.hash.bytes())
     }
 
     fn counted(&self) -> Option<&Counted> {
@@ -94,6 +126,16 @@ impl Content {
             State::Plain(raw) => Some(raw.get_ref().get_ref().1),
             State::Gzip(decoder) => Some(decoder.get_ref().get_ref().get_ref().1),
             State::Zstd(decoder) => Some(decoder.get_ref().get_ref().get_ref().1),
+            State::Broken => None,
+        }
+    }
+
+    fn counted_mut(&mut self) -> Option<&mut Counted> {
+        match &mut self.state {
+            State::Sniffing(counted, _) => Some(counted),
+            State::Plain(raw) => Some(raw.get_mut().get_mut().1),
+            State::Gzip(decoder) => Some(decoder.get_mut().get_mut().get_mut().1),
+            State::Zstd(decoder) => Some(decoder.get_mut().get_mut().get_mut().1),
             State::Broken => None,
         }
     }
@@ -120,7 +162,7 @@ impl Content {
         let State::Sniffing(counted, magic) = std::mem::replace(&mut self.state, State::Broken) else { return Ok(()) };
         let skippable = magic.first().is_some_and(|first| first >> 4 == 5) && magic[1..].starts_with(ZSTD_SKIPPABLE);
         let (gzip, zstd) = (magic.starts_with(GZIP), magic.starts_with(ZSTD) || skippable);
-        let raw = BufReader::with_capacity(READ_BYTES, Cursor::new(magic).chain(counted));
+        let raw = raw(magic, counted);
         self.state = if gzip {
             State::Gzip(Box::new(MultiGzDecoder::new(raw)))
         } else if zstd {
@@ -132,6 +174,11 @@ impl Content {
         };
         Ok(())
     }
+}
+
+/// `magic`: bytes of the source that have been read already.
+fn raw(magic: Vec<u8>, counted: Counted) -> Raw {
+    BufReader::with_capacity(READ_BYTES, Cursor::new(magic).chain(counted))
 }
 
 impl Read for Content {
@@ -168,16 +215,14 @@ fn damaged(format: &str, error: io::Error) -> io::Error {
 /// Hashes and counts what it reads.
 struct Counted {
     source: Box<dyn Read + Send>,
-    hasher: Box<blake3::Hasher>,
-    bytes: u64,
+    hash: BlockHash,
     progress: Arc<Progress>,
 }
 
 impl Read for Counted {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(space)?;
-        self.hasher.update(&space[..read]);
-        self.bytes += read as u64;
+        self.hash.update(&space[..read]);
         self.progress.bytes_read.fetch_add(read as u64, Relaxed);
         Ok(read)
     }

@@ -69,9 +69,14 @@ pub enum LoadError {
     /// The server, or the way to it. Nothing was published; what the run needs to be taken up is kept.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// What was begun before the export was done is no part of it.
-    #[error("the manifest lacks a file that the server had listed while it was exporting")]
-    ExportChanged,
+    /// Files are not the ones that were begun. The work goes on without what came of them, a few times; then this ends it.
+    #[error("{why}, again and again")]
+    Changed {
+        /// What they are known by.
+        keys: Vec<String>,
+        /// A clause.
+        why: String,
+    },
     /// The export took longer than it was allowed to.
     #[error("the export has not come within {0:?}, as --max-duration says")]
     TookTooLong(Duration),
@@ -119,7 +124,7 @@ impl LoadError {
                 | FetchErrorKind::NotData
                 | FetchErrorKind::Tls => ErrorKind::Transport,
             },
-            LoadError::TookTooLong(_) | LoadError::ExportChanged => ErrorKind::Transport,
+            LoadError::TookTooLong(_) | LoadError::Changed { .. } => ErrorKind::Transport,
             LoadError::LakeHeld { .. } => ErrorKind::LakeHeld,
             LoadError::Interrupted => ErrorKind::Interrupted,
             LoadError::Destination { .. }
@@ -127,14 +132,6 @@ impl LoadError {
             | LoadError::Output(_)
             | LoadError::Part(WriteError::Store { .. }) => ErrorKind::Destination,
             LoadError::LakeDamaged { .. } | LoadError::Unbalanced(_) | LoadError::Part(_) => ErrorKind::Verification,
-        }
-    }
-
-    /// What has come so far is worth nothing, but the export may be as good as before.
-    pub(crate) fn starts_over(&self) -> bool {
-        match self {
-            LoadError::Fetch(error) => error.kind() == FetchErrorKind::FileChanged,
-            error => matches!(error, LoadError::ExportChanged),
         }
     }
 

@@ -145,7 +145,7 @@ pub enum Warning {
     KickOffUnknown,
     /// `--since last`, but there is no earlier run to begin at.
     NoEarlierRun,
-    /// A file is not the one that was begun, so the work starts over.
+    /// A file is not the one that was begun: what came of it is forgotten, and it is loaded anew.
     FileChanged {
         /// What was noticed, as a clause.
         why: String,
@@ -171,10 +171,12 @@ pub enum Warning {
         /// What it was to load.
         source: String,
     },
-    /// A run of the same plan had not finished; its work starts over.
-    StartedOver {
+    /// A run of the same command had not finished; it goes on.
+    TakenUp {
         /// Its name.
         run: String,
+        /// Lines that are done.
+        lines: u64,
     },
     /// A run had died while it was being published; the rest of it has been published now.
     PublishedLate {
@@ -205,7 +207,7 @@ impl fmt::Display for Warning {
             Warning::NoEarlierRun => {
                 f.write_str("the lake has no complete run of this export yet: all of it is asked for, not what is new")
             }
-            Warning::FileChanged { why } => write!(f, "{why}; the work starts over"),
+            Warning::FileChanged { why } => write!(f, "{why}; what came of it is forgotten, and it is loaded anew"),
             Warning::Server(text) => f.write_str(text),
             Warning::NamedTwice { output_file } => write!(f, "{output_file} is named twice; it is loaded once"),
             Warning::BeyondCaps { resource_type, values } => {
@@ -214,7 +216,9 @@ impl fmt::Display for Warning {
             Warning::Unfinished { run, source } => {
                 write!(f, "run {run} of {source} has not finished; the command that began it finishes it")
             }
-            Warning::StartedOver { run } => write!(f, "run {run} had not finished; its work starts over"),
+            Warning::TakenUp { run, lines } => {
+                write!(f, "run {run} had not finished; it goes on, {lines} of its lines are there already")
+            }
             Warning::PublishedLate { run } => {
                 write!(f, "run {run} had died while it was being published; the rest has been published now")
             }

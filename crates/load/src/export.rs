@@ -23,12 +23,14 @@ use crate::commit::{commit, summary_again};
 use crate::journal::{self, ExportFile, ExportState};
 use crate::lake::Lake;
 use crate::plan::{Draft, Earlier, Plan, Planned, listed, open, reserve};
-use crate::work::Worked;
-use crate::{Clock, Event, ExportRecord, LoadError, LoadOptions, LoadSummary, Observer, RunRecord, RunStatus, Warning};
+use crate::work::{Worked, in_attempts};
+use crate::{
+    Clock, Event, ExportRecord, Interrupt, LoadError, LoadOptions, LoadSummary, Observer, RunRecord, RunStatus, Warning,
+};
 use feed::{Feed, Source};
 
-/// How often the work starts over because a file changed while it came. More often it is no accident.
-const STARTS_OVER_MAX: u32 = 2;
+/// How often it is looked whether the load is asked to leave.
+const LISTEN: Duration = Duration::from_millis(50);
 
 /// One export: `lakehaul export`.
 pub struct ExportRequest {
@@ -202,6 +204,7 @@ fn plan(
     let mut what = asked;
     what.extend(listed([parameters.since.as_deref().unwrap_or_default()]));
     let draft = Draft {
+        command: what.clone(),
         what,
         repeatable: true,
         source: described(request, &parameters),
@@ -284,7 +287,7 @@ impl Way<'_> {
             None => {}
         }
         // What comes before the kick-off has begun nothing at the server, whatever becomes of it.
-        self.runtime.block_on(self.client.authorize())?;
+        self.runtime.block_on(unless_interrupted(&plan.interrupt, self.client.authorize()))??;
         ExportFile::put(store, &plan.run, ExportState::KickOffSent)?;
         match self.runtime.block_on(self.client.kick_off(parameters)) {
             Ok(KickOff::Accepted(location)) => {
@@ -308,27 +311,34 @@ impl Way<'_> {
     fn haul(
         &self,
         source: &Source,
-        plan: Plan,
+        mut plan: Plan,
         record: ExportRecord,
         max_duration: Option<Duration>,
     ) -> Result<Worked, LoadError> {
-        let mut starts_over = 0;
-        loop {
+        // Which version of a file the server has, its answer tells.
+        let is_same = |_: &_| true;
+        let ((mut work, manifest), warnings) = in_attempts(&plan, &**self.observer, is_same, |begun, pool| {
             let (clock, observer) = (Arc::clone(self.clock), Arc::clone(self.observer));
-            let feed = Feed::new(self.client.clone(), source.clone(), plan.budget.network, clock, observer);
-            match feed.haul(&plan, max_duration, self.runtime) {
-                Err(error) if error.starts_over() && starts_over < STARTS_OVER_MAX => {
-                    starts_over += 1;
-                    journal::discard_work(&plan.lake, &plan.run)?;
-                    self.observer.event(Event::Warning(Warning::FileChanged { why: error.to_string() }));
-                }
-                Err(error) => return Err(error),
-                Ok((mut work, manifest)) => {
-                    work.export = Some(ExportFacts::new(record, &manifest));
-                    return Ok(Worked { plan, work });
-                }
-            }
+            let files = Arc::clone(&begun.files);
+            let feed = Feed::new(self.client.clone(), source.clone(), plan.budget.network, files, clock, observer);
+            feed.haul(&plan, begun, pool, max_duration, self.runtime)
+        })?;
+        work.export = Some(ExportFacts::new(record, &manifest));
+        plan.warnings.extend(warnings);
+        Ok(Worked { plan, work })
+    }
+}
+
+/// What comes of `work`, unless the load is asked to leave before.
+async fn unless_interrupted<T>(interrupt: &Interrupt, work: impl Future<Output = T>) -> Result<T, LoadError> {
+    let interrupted = async {
+        while !interrupt.is_set() {
+            tokio::time::sleep(LISTEN).await;
         }
+    };
+    tokio::select! {
+        done = work => Ok(done),
+        () = interrupted => Err(LoadError::Interrupted),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The front of an output file: from its bytes to whole lines, one [`Pulled`] at a time.
 //!
-//! In goes a file's [`Content`]; out come chunks, and lines that are too long, put aside in the store. A front is
+//! In goes a file's [`Content`], and which stretches of it are still to be done; out come the chunks of these, and lines
+//! that are too long, put aside in the store. What an earlier process has done is read for its hash alone. A front is
 //! behind a lock: who pulls reads, hashes, decompresses and frames, and parses what it got after letting go. Lines
 //! larger than [`LARGE_LINE_BYTES`] are in memory one at a time in the whole run.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +15,10 @@ use lakehaul_parse::{Chunk, Framed, Framer, LongLinePiece};
 use lakehaul_write::store::{Store, StoreWrite};
 
 use crate::LoadError;
+use crate::block_hash::Blocks;
 use crate::content::{Content, Received};
 use crate::inputs::Place;
+use crate::journal::replay::Gap;
 use crate::pipe::PipeReader;
 
 /// The least space that is worth a read.
@@ -27,7 +31,10 @@ const DRAINED_BYTES: usize = 64 << 10;
 pub(crate) struct Front {
     content: Content,
     framer: Framer,
-    /// Decompressed bytes so far.
+    /// What is to be done, the first one now.
+    gaps: VecDeque<Gap>,
+    within: Within,
+    /// Of the next decompressed byte.
     content_bytes: u64,
     /// Where the line begins that is not framed yet.
     framed_to: u64,
@@ -42,6 +49,17 @@ pub(crate) struct Front {
     ended: Option<End>,
 }
 
+/// Where a front is in the first of its gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Within {
+    /// Before it.
+    Before,
+    /// In it.
+    Inside,
+    /// All its bytes are in the framer.
+    Ending,
+}
+
 /// What a pull gives.
 pub(crate) enum Pulled {
     /// Lines; the pass is to be kept until nothing holds their bytes any more.
@@ -52,6 +70,8 @@ pub(crate) enum Pulled {
     Later,
     /// A large line must wait for another.
     Gated,
+    /// It is not the file that was begun.
+    Changed,
     /// The file has ended.
     End(End),
 }
@@ -62,6 +82,8 @@ pub(crate) struct LongLine {
     pub(crate) line: u64,
     pub(crate) offset: u64,
     pub(crate) length: u64,
+    /// Behind its line end.
+    pub(crate) end: u64,
     /// Where its bytes are, in the store.
     pub(crate) path: String,
 }
@@ -76,18 +98,23 @@ pub(crate) struct End {
 }
 
 impl Front {
+    /// `gaps`: at least one, the last without an end. The content begins before the first.
     pub(crate) fn new(
         content: Content,
         framer: Framer,
         gate: Arc<LargeLineGate>,
         large_line_bytes: u64,
         aside: Aside,
+        gaps: Vec<Gap>,
     ) -> Front {
         Front {
+            // Content that does not begin with the file's first byte is plain: its bytes are those that came.
+            content_bytes: content.bytes_read(),
+            framed_to: content.bytes_read(),
             content,
             framer,
-            content_bytes: 0,
-            framed_to: 0,
+            gaps: gaps.into(),
+            within: Within::Before,
             gate,
             large_line_bytes,
             pass: None,
@@ -103,7 +130,7 @@ impl Front {
             self.framer.recycle(used);
         }
         loop {
-            for framed in self.framer.by_ref() {
+            while let Some(framed) = self.framer.next() {
                 match framed {
                     Framed::Chunk(chunk) => {
                         self.framed_to = chunk.offset() + chunk.bytes().len() as u64;
@@ -111,11 +138,15 @@ impl Front {
                     }
                     Framed::LongLine(piece) => {
                         if let Some(line) = self.aside.add(&piece)? {
-                            self.framed_to = line.offset + line.length;
+                            let line = LongLine { end: self.framer.offset(), ..line };
+                            self.framed_to = line.end;
                             return Ok(Pulled::LongLine(line));
                         }
                     }
                 }
+            }
+            if self.gap_is_done() {
+                continue;
             }
             if let Some(end) = &self.ended {
                 return Ok(Pulled::End(end.clone()));
@@ -126,19 +157,18 @@ impl Front {
                     false => return Ok(Pulled::Later),
                 }
             }
-            let large = self.content_bytes - self.framed_to > self.large_line_bytes;
+            let large = self.within == Within::Inside && self.content_bytes - self.framed_to > self.large_line_bytes;
             if large && self.pass.is_none() {
                 match LargeLineGate::enter(&self.gate) {
                     None => return Ok(Pulled::Gated),
                     pass => self.pass = pass,
                 }
             }
-            match self.content.read(self.framer.space(READ_BYTES_MIN)) {
+            match self.read() {
+                Ok(0) if self.is_done_before() => return Ok(Pulled::Changed),
                 Ok(0) => self.end(),
-                Ok(read) => {
-                    self.framer.filled(read);
-                    self.content_bytes += read as u64;
-                }
+                Ok(_) if self.content.has_changed() => return Ok(Pulled::Changed),
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Pulled::Later),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -147,6 +177,65 @@ impl Front {
                 }
             }
         }
+    }
+
+    /// Reads on: what is to be done into the framer, what is done past it.
+    fn read(&mut self) -> io::Result<usize> {
+        let Some(gap) = self.gaps.front().copied() else { return Ok(0) };
+        let left = |to: u64| usize::try_from(to - self.content_bytes).unwrap_or(usize::MAX);
+        let read = if self.content_bytes < gap.start {
+            let mut space = [0; DRAINED_BYTES];
+            let wanted = left(gap.start).min(DRAINED_BYTES);
+            self.content.read(&mut space[..wanted])?
+        } else {
+            if self.within == Within::Before {
+                self.within = Within::Inside;
+                self.framer.restart(gap.start, gap.line);
+                self.framed_to = gap.start;
+            }
+            let space = self.framer.space(READ_BYTES_MIN);
+            let wanted = gap.end.map_or(space.len(), left).min(space.len());
+            let read = self.content.read(&mut space[..wanted])?;
+            self.framer.filled(read);
+            read
+        };
+        self.content_bytes += read as u64;
+        Ok(read)
+    }
+
+    /// Goes to the next gap, if this one's bytes are in the framer and nothing more comes of them. True if something may.
+    fn gap_is_done(&mut self) -> bool {
+        let Some(Gap { end: Some(end), .. }) = self.gaps.front() else { return false };
+        match self.within {
+            // Its last line has its end: what follows was done.
+            Within::Inside if self.content_bytes >= *end && self.failure.is_none() => {
+                self.framer.finish();
+                self.within = Within::Ending;
+                true
+            }
+            Within::Ending => {
+                self.gaps.pop_front();
+                self.within = Within::Before;
+                false
+            }
+            Within::Before | Within::Inside => false,
+        }
+    }
+
+    /// Something was done behind what the file is to be now.
+    fn is_done_before(&self) -> bool {
+        let before = |gap: &Gap| self.content_bytes < gap.start || gap.end.is_some();
+        self.gaps.front().is_some_and(before)
+    }
+
+    /// The file is text as it comes, as far as is known yet.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.content.is_plain()
+    }
+
+    /// Chaining values of its bytes that have come since the last time.
+    pub(crate) fn new_blocks(&mut self) -> Blocks {
+        self.content.new_blocks()
     }
 
     /// Bytes that have come so far, as they came.
@@ -177,19 +266,25 @@ impl Front {
             self.framer.finish();
         }
         let (received, failure) = (self.content.received(), self.failure.clone());
-        self.ended = Some(End { received, content_bytes: self.content_bytes, failure });
+        // Of a file that breaks off now, an earlier process may have seen more.
+        let seen = self.gaps.back().map_or(0, |gap| gap.start);
+        self.ended = Some(End { received, content_bytes: self.content_bytes.max(seen), failure });
     }
 }
 
-/// Opens what a planned file's bytes come from.
-pub(crate) fn open(place: &Place) -> io::Result<Box<dyn Read + Send>> {
+/// Opens what a planned file's bytes come from, at this byte of it. A server's file is where it is.
+pub(crate) fn open(place: &Place, start: u64) -> io::Result<Box<dyn Read + Send>> {
     match place {
         Place::Stdin => Ok(Box::new(io::stdin())),
+        Place::Nowhere => Ok(Box::new(io::empty())),
         Place::Remote(pipe) => Ok(Box::new(PipeReader::new(Arc::clone(pipe)))),
         Place::File(path) => {
-            let file = File::open(path)?;
+            let mut file = File::open(path)?;
             if file.metadata()?.is_dir() {
                 return Err(io::ErrorKind::IsADirectory.into());
+            }
+            if start > 0 {
+                file.seek(SeekFrom::Start(start))?;
             }
             Ok(Box::new(file))
         }
@@ -242,7 +337,8 @@ impl Aside {
         }
         // Not made durable: it is copied into the quarantine before the run believes in anything.
         let Some((path, _)) = self.open.take() else { return Ok(None) };
-        Ok(Some(LongLine { line: piece.line, offset: piece.offset, length: piece.length, path }))
+        let LongLinePiece { line, offset, length, .. } = *piece;
+        Ok(Some(LongLine { line, offset, length, end: offset + length, path }))
     }
 }
 
@@ -293,11 +389,16 @@ mod tests {
     type Read = (Vec<(u64, u64, Vec<u8>)>, Vec<(u64, u64, u64)>, End);
 
     fn read(text: &[u8], max_line_bytes: usize, chunk_bytes: usize) -> Read {
+        read_gaps(text, max_line_bytes, chunk_bytes, vec![Gap::WHOLE])
+    }
+
+    fn read_gaps(text: &[u8], max_line_bytes: usize, chunk_bytes: usize, gaps: Vec<Gap>) -> Read {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(LocalStore::new(folder.path(), LocalStore::PRIVATE));
         let content = Content::new(Box::new(io::Cursor::new(text.to_vec())), "x", Arc::default(), 23);
         let aside = Aside::new(Arc::clone(&store), "staging/aside-0".to_owned());
-        let mut front = Front::new(content, Framer::new(max_line_bytes, chunk_bytes), Arc::default(), 8 << 20, aside);
+        let framer = Framer::new(max_line_bytes, chunk_bytes);
+        let mut front = Front::new(content, framer, Arc::default(), 8 << 20, aside, gaps);
         let (mut lines, mut long, mut used) = (Vec::new(), Vec::new(), None);
         loop {
             match front.pull(used.take()).unwrap() {
@@ -310,7 +411,7 @@ mod tests {
                     assert_eq!(kept[..], text[line.offset as usize..][..line.length as usize]);
                     long.push((line.line, line.offset, line.length));
                 }
-                Pulled::Later | Pulled::Gated => panic!("a file has nothing to wait for"),
+                Pulled::Later | Pulled::Gated | Pulled::Changed => panic!("a file has nothing to wait for"),
                 Pulled::End(end) => return (lines, long, end),
             }
         }
@@ -331,6 +432,43 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_is_only_hashed() {
+        let text = b"{}\nlonger than ten bytes\r\n[1]\n\nalso longer than ten\n[2]";
+        let starts = [0, 3, 26, 30, 31, 52, 55];
+        // Every way to have done some of the lines.
+        for done in 0..64_u32 {
+            let is_done = |line: usize| done >> line & 1 == 1;
+            let mut gaps: Vec<Gap> = Vec::new();
+            let mut previous = true;
+            for line in 0..6 {
+                let (start, end) = (starts[line], starts[line + 1]);
+                match gaps.last_mut().filter(|_| !previous) {
+                    _ if is_done(line) => {}
+                    Some(gap) => gap.end = Some(end),
+                    None => gaps.push(Gap { start, end: Some(end), line: line as u64 + 1 }),
+                }
+                previous = is_done(line);
+            }
+            let open = Gap { start: 55, end: None, line: 7 };
+            match gaps.last_mut().filter(|gap| gap.end == Some(55)) {
+                Some(last) => last.end = None,
+                None => gaps.push(open),
+            }
+            for chunk_bytes in [1, 3, 16, 1000] {
+                let (lines, long, end) = read_gaps(text, 10, chunk_bytes, gaps.clone());
+                let mut numbers: Vec<u64> = lines.iter().map(|line| line.0).chain(long.iter().map(|l| l.0)).collect();
+                numbers.sort_unstable();
+                let expected: Vec<u64> = (0..6).filter(|&line| !is_done(line)).map(|line| line as u64 + 1).collect();
+                assert_eq!(numbers, expected, "done {done:b}, chunks of {chunk_bytes}");
+                let (whole_lines, whole_long, whole_end) = read(text, 10, chunk_bytes);
+                assert!(lines.iter().all(|line| whole_lines.contains(line)));
+                assert!(long.iter().all(|line| whole_long.contains(line)));
+                assert_eq!(end, whole_end);
+            }
+        }
+    }
+
+    #[test]
     fn one_large_line_at_a_time() {
         let gate = Arc::default();
         let first = LargeLineGate::enter(&gate);
@@ -347,7 +485,8 @@ mod tests {
         let text = vec![b'x'; 9 << 20];
         let content = Content::new(Box::new(io::Cursor::new(text)), "x", Arc::default(), 23);
         let aside = Aside::new(store, "aside".to_owned());
-        let mut front = Front::new(content, Framer::new(16 << 20, 1 << 20), Arc::clone(&gate), 8 << 20, aside);
+        let framer = Framer::new(16 << 20, 1 << 20);
+        let mut front = Front::new(content, framer, Arc::clone(&gate), 8 << 20, aside, vec![Gap::WHOLE]);
         let pass = LargeLineGate::enter(&gate);
         assert!(matches!(front.pull(None), Ok(Pulled::Gated)));
         drop(pass);

@@ -11,6 +11,7 @@ use std::time::UNIX_EPOCH;
 
 use lakehaul_schema::ElementTable;
 
+use crate::journal::record::Version;
 use crate::manifest::{Entry, Manifest, Role, relative_path};
 use crate::pipe::Pipe;
 use crate::{Input, LoadError, Warning};
@@ -30,6 +31,10 @@ const PAGES_MAX: usize = 10_000;
 /// An output file to be read.
 #[derive(Debug, Clone)]
 pub(crate) struct PlannedFile {
+    /// What it is known by from one process to the next.
+    pub(crate) key: String,
+    /// What tells this version of it from another.
+    pub(crate) version: Version,
     /// Unique in the run: `output_files[].name`, `__output_file`.
     pub(crate) name: String,
     /// As the manifest has it.
@@ -53,6 +58,8 @@ pub(crate) enum Place {
     Stdin,
     /// A server.
     Remote(Arc<Pipe>),
+    /// They are not needed: all is done.
+    Nowhere,
 }
 
 /// A file's version. All zero for a file that is not there or cannot be looked at.
@@ -88,6 +95,9 @@ pub(crate) fn expand(inputs: &[Input]) -> Result<Expanded, LoadError> {
         }
     }
     list.make_names_unique();
+    for file in &mut list.expanded.files {
+        file.key.clone_from(&file.name);
+    }
     let typed: Vec<_> = inputs.iter().map(typed).collect();
     list.expanded.source = typed.join(" ");
     Ok(list.expanded)
@@ -104,7 +114,14 @@ impl PlannedFile {
     fn new(name: String, place: Place) -> PlannedFile {
         let declared_type = declared_by_name(&name).map(str::to_owned);
         let identity = identity(&place);
+        let version = identity.map_or(Version::Unknown, |FileIdentity { bytes, modified_nanos }| Version::Local {
+            bytes,
+            modified_nanos: modified_nanos.to_string(),
+        });
         PlannedFile {
+            // Its name, once names are unique.
+            key: String::new(),
+            version,
             name,
             url: None,
             role: Role::Data,
@@ -130,7 +147,7 @@ impl List {
     fn push(&mut self, file: PlannedFile) {
         let new = match &file.place {
             Place::Stdin => !std::mem::replace(&mut self.stdin_seen, true),
-            Place::Remote(_) => true,
+            Place::Remote(_) | Place::Nowhere => true,
             // A file that is not there has no canonical path; it is known by the one it was given.
             Place::File(path) => self.seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())),
         };

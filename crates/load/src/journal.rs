@@ -1,9 +1,17 @@
 //! What a run leaves behind for the case that it dies: `_lake/staging/<run>/`.
 //!
 //! `plan.json` says which plan the run is; it is written before any work. `export.json` says where a server tells the
-//! status of the export that is loaded. `commit.json` says what the lake will be and
-//! is written once all parts are durable: from then on the run is finished, and whoever opens the lake next carries out
-//! what is left of it. Between the two, work that was done is done again under the same run.
+//! status of the export that is loaded. `journal` says which lines are in which durable row group ([`record`]); it is
+//! written all the while, and whoever takes the run up believes it and nothing else. `commit.json` says what the lake will
+//! be and is written once all parts are durable: from then on the run is finished, and whoever opens the lake next carries
+//! out what is left of it.
+
+pub(crate) mod record;
+pub(crate) mod log;
+pub(crate) mod replay;
+pub(crate) mod keeper;
+
+use std::collections::HashSet;
 
 use lakehaul_write::store::Store;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -17,7 +25,7 @@ const PLAN: &str = "plan.json";
 const COMMIT: &str = "commit.json";
 const EXPORT: &str = "export.json";
 
-/// Version of both files; another one is not understood.
+/// Version of these files; another one is not understood.
 const VERSION: u32 = 1;
 
 /// The staging folder of a run.
@@ -32,6 +40,9 @@ pub(crate) struct PlanFile {
     pub(crate) run: String,
     /// The plan's hash, in hex.
     pub(crate) plan: String,
+    /// The hash of what was asked for, whatever the files were like.
+    #[serde(default)]
+    pub(crate) command: String,
     /// False if an input can be read only once.
     pub(crate) repeatable: bool,
     pub(crate) started: String,
@@ -103,6 +114,11 @@ pub(crate) enum Unfinished {
 impl PlanFile {
     pub(crate) const VERSION: u32 = VERSION;
 
+    /// Whether it is this plan, or the same command with other files.
+    pub(crate) fn is(&self, plan: &str, command: &str) -> bool {
+        self.plan == plan || self.command == command
+    }
+
     /// Keeps the plan, before any work.
     pub(crate) fn put(&self, store: &dyn Store) -> Result<(), LoadError> {
         put(store, &format!("{}/{PLAN}", staging(&self.run)), &pretty(self))
@@ -156,11 +172,14 @@ pub(crate) fn discard(store: &dyn Store, run: &str) -> Result<(), LoadError> {
     removed.map_err(|source| LoadError::destination("remove", &folder, source))
 }
 
-/// Removes what a run has staged but for what it is and where its export is.
-pub(crate) fn discard_work(lake: &Lake, run: &str) -> Result<(), LoadError> {
+/// Removes what a run has staged and nothing refers to: all but its journal, what is beside it, and what is needed.
+pub(crate) fn discard_all_but(lake: &Lake, run: &str, needed: &HashSet<String>) -> Result<(), LoadError> {
     let folder = staging(run);
     for (path, _) in lake.list(&folder)? {
-        if ![PLAN, EXPORT].iter().any(|kept| path == format!("{folder}/{kept}")) {
+        let name = path.strip_prefix(&folder).and_then(|name| name.strip_prefix('/')).unwrap_or_default();
+        let own = [PLAN, EXPORT, "journal"].contains(&name) || name.starts_with("row_groups-");
+        // Files kept as they came are looked at one by one (see `kept`).
+        if !own && !name.starts_with("raw/") && !needed.contains(&path) {
             lake.store.remove(&path).map_err(|source| LoadError::destination("remove", &path, source))?;
         }
     }

@@ -1,7 +1,8 @@
 //! Output files kept as they came (`--keep-raw`): what is read on the way to the workers is also written.
 //!
 //! In goes a source, out comes the same source; its bytes end up in a staged file that moves to its place with the
-//! commit. A lake that takes no more is told as such, not as a source that cannot be read.
+//! commit. A lake that takes no more is told as such, not as a source that cannot be read. A file that an earlier process
+//! has kept whole stays; one that it has begun is kept anew, from its first byte on.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -16,7 +17,7 @@ pub(crate) struct Kept {
     store: Arc<dyn Store>,
     /// Staging.
     folder: String,
-    files: Mutex<BTreeMap<usize, Arc<KeptFile>>>,
+    files: Mutex<BTreeMap<String, Arc<KeptFile>>>,
 }
 
 struct KeptFile {
@@ -36,24 +37,44 @@ impl Kept {
         Kept { store, folder: format!("{folder}/raw"), files: Mutex::default() }
     }
 
-    /// `source`, kept as the file of this number and name while it is read.
+    /// `source`, kept as the file of this key and name while it is read.
     pub(crate) fn keep(
         &self,
-        at: usize,
+        key: &str,
         name: &str,
         source: Box<dyn Read + Send>,
     ) -> Result<Box<dyn Read + Send>, LoadError> {
-        let path = format!("{}/{at}", self.folder);
+        let path = self.path(key);
         let file = self.store.create(&path).map_err(|source| LoadError::destination("make", &path, source))?;
-        let kept = Arc::new(KeptFile { name: name.to_owned(), path, state: Mutex::new(State::Open(file)) });
-        self.files().insert(at, Arc::clone(&kept));
+        let kept = self.insert(key, name, path, State::Open(file));
         Ok(Box::new(Keeping { source, kept }))
     }
 
+    /// Whether an earlier process has kept the whole file, which has so many bytes. It is the run's then.
+    pub(crate) fn has_whole(&self, key: &str, name: &str, bytes: u64) -> bool {
+        let path = self.path(key);
+        let whole = self.store.open(&path).is_ok_and(|file| file.len_bytes() == bytes);
+        if whole {
+            self.insert(key, name, path, State::Finished);
+        }
+        whole
+    }
+
+    fn insert(&self, key: &str, name: &str, path: String, state: State) -> Arc<KeptFile> {
+        let kept = Arc::new(KeptFile { name: name.to_owned(), path, state: Mutex::new(state) });
+        self.kept().insert(key.to_owned(), Arc::clone(&kept));
+        kept
+    }
+
+    /// A key may have any characters.
+    fn path(&self, key: &str) -> String {
+        format!("{}/{}", self.folder, &blake3::hash(key.as_bytes()).to_hex()[..32])
+    }
+
     /// Why the lake did not take what was read of this file, if it did not.
-    pub(crate) fn check(&self, at: usize) -> Result<(), LoadError> {
-        let files = self.files();
-        let Some(kept) = files.get(&at) else { return Ok(()) };
+    pub(crate) fn check(&self, key: &str) -> Result<(), LoadError> {
+        let files = self.kept();
+        let Some(kept) = files.get(key) else { return Ok(()) };
         let mut state = kept.state();
         match std::mem::replace(&mut *state, State::Finished) {
             State::Failed(error) => Err(LoadError::destination("write", &kept.path, error)),
@@ -65,8 +86,8 @@ impl Kept {
     }
 
     /// Makes a file durable that has been read to its end.
-    pub(crate) fn finish(&self, at: usize) -> Result<(), LoadError> {
-        let Some(kept) = self.files().get(&at).cloned() else { return Ok(()) };
+    pub(crate) fn finish(&self, key: &str) -> Result<(), LoadError> {
+        let Some(kept) = self.kept().get(key).cloned() else { return Ok(()) };
         let state = std::mem::replace(&mut *kept.state(), State::Finished);
         let finished = match state {
             State::Open(file) => file.finish(),
@@ -77,12 +98,11 @@ impl Kept {
     }
 
     /// Staged paths and the files' names.
-    pub(crate) fn into_files(self) -> Vec<(String, String)> {
-        let files = self.files.into_inner().unwrap_or_else(PoisonError::into_inner);
-        files.into_values().map(|kept| (kept.path.clone(), kept.name.clone())).collect()
+    pub(crate) fn files(&self) -> Vec<(String, String)> {
+        self.kept().values().map(|kept| (kept.path.clone(), kept.name.clone())).collect()
     }
 
-    fn files(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<KeptFile>>> {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<String, Arc<KeptFile>>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -125,13 +145,20 @@ mod tests {
         let store: Arc<dyn Store> = Arc::new(LocalStore::new(folder.path(), LocalStore::PRIVATE));
         let kept = Kept::new(Arc::clone(&store), "staging");
         let mut text = Vec::new();
-        kept.keep(3, "a.ndjson", Box::new(io::Cursor::new(b"{}\n{}"))).unwrap().read_to_end(&mut text).unwrap();
-        kept.check(3).unwrap();
-        kept.finish(3).unwrap();
-        kept.finish(4).unwrap();
+        kept.keep("k", "a.ndjson", Box::new(io::Cursor::new(b"{}\n{}"))).unwrap().read_to_end(&mut text).unwrap();
+        kept.check("k").unwrap();
+        kept.finish("k").unwrap();
+        kept.finish("other").unwrap();
         assert_eq!(text, b"{}\n{}");
-        assert_eq!(store.read("staging/raw/3").unwrap(), text);
-        assert_eq!(kept.into_files(), [("staging/raw/3".to_owned(), "a.ndjson".to_owned())]);
+        let path = kept.path("k");
+        assert_eq!(store.read(&path).unwrap(), text);
+        // The next process finds it, if it is whole.
+        let next = Kept::new(Arc::clone(&store), "staging");
+        assert!(!next.has_whole("k", "a.ndjson", 9) && !next.has_whole("l", "a.ndjson", 5));
+        assert!(next.has_whole("k", "a.ndjson", 5));
+        for kept in [kept, next] {
+            assert_eq!(kept.files(), [(path.clone(), "a.ndjson".to_owned())]);
+        }
     }
 
     /// Takes nothing.
@@ -162,10 +189,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(LocalStore::new(folder.path(), LocalStore::PRIVATE));
         let kept = Kept::new(store, "staging");
-        let mut source = kept.keep(0, "a", Box::new(io::Cursor::new(b"{}"))).unwrap();
-        *kept.files()[&0].state() = State::Open(Box::new(Full));
+        let mut source = kept.keep("k", "a", Box::new(io::Cursor::new(b"{}"))).unwrap();
+        *kept.kept()["k"].state() = State::Open(Box::new(Full));
         assert!(source.read(&mut [0; 8]).is_err());
-        assert_eq!(kept.check(0).unwrap_err().kind(), crate::ErrorKind::Destination);
-        kept.check(0).unwrap();
+        assert_eq!(kept.check("k").unwrap_err().kind(), crate::ErrorKind::Destination);
+        kept.check("k").unwrap();
     }
 }

@@ -140,13 +140,16 @@ impl Lake {
         Ok(finished.chain(unfinished).max())
     }
 
-    /// The latest finished run of this plan.
+    /// The latest finished run of this plan. Its name need not end like the plan: files may have changed since it was begun.
     pub(crate) fn finished_run(&self, plan: &str) -> Result<Option<RunRecord>, LoadError> {
-        let ending = format!("-{}.json", run_ending(plan));
-        for (path, _) in self.list(RUNS)?.iter().rev().filter(|(path, _)| path.ends_with(&ending)) {
-            let record = self.record(path)?;
-            if record.plan == plan {
-                return Ok(Some(record));
+        #[derive(Deserialize)]
+        struct OfPlan {
+            plan: String,
+        }
+        for (path, _) in self.list(RUNS)?.iter().rev().filter(|(path, _)| path.ends_with(".json")) {
+            let of_plan: Result<OfPlan, _> = serde_json::from_str(&self.text(path)?);
+            if of_plan.is_ok_and(|of_plan| of_plan.plan == plan) {
+                return Ok(Some(self.record(path)?));
             }
         }
         Ok(None)

@@ -9,47 +9,67 @@ use lakehaul_parse::{
     Chunk, Cursor, DirectCursor, Line, Reason, Reject, Scratch, TapeCursor, TapeScratch, leading_resource_type,
     resource_type,
 };
-use lakehaul_write::{AppendError, DeletedResources, Origin, TableSet};
+use lakehaul_write::{AppendError, Origin, Saved, TableSet};
+use serde::{Deserialize, Serialize};
 
+use crate::asides::{Asides, RejectedLine, Segment, Syncs};
 use crate::deletions::deleted_resources;
 use crate::front::LongLine;
 use crate::inputs::PlannedFile;
 use crate::manifest::Role;
-use crate::staged_lines::{Quarantine, RejectedLine, StagedLines};
 use crate::{Engine, LoadError, OutputFile, TableSummary};
 
-/// Where lines go that are no rows.
-pub(crate) struct Asides {
-    pub(crate) quarantine: Quarantine,
-    pub(crate) outcomes: StagedLines,
-    /// Lines of `deleted` files as they came; what they say is in `deleted`.
-    pub(crate) deletions: StagedLines,
-    pub(crate) deleted: DeletedResources,
-}
-
 /// One worker's way from lines to rows.
-pub(crate) struct LineSorter<'w> {
+pub(crate) struct LineSorter {
     tables: TableSet,
-    asides: &'w Asides,
+    asides: Asides,
     reader: Reader,
     max_line_bytes: usize,
     by_type: Vec<TableSummary>,
 }
 
+/// What has become of a worker's lines since it last told.
+pub(crate) struct SavedLines {
+    pub(crate) tables: Saved,
+    pub(crate) asides: Vec<Segment>,
+    /// What makes it durable, but for the parts that are complete.
+    pub(crate) syncs: Syncs,
+    pub(crate) by_type: Vec<TableSummary>,
+}
+
+impl SavedLines {
+    fn new(mut tables: Saved, asides: &mut Asides, by_type: Vec<TableSummary>) -> Result<SavedLines, LoadError> {
+        let (asides, mut syncs) = asides.save()?;
+        syncs.append(&mut tables.open);
+        Ok(SavedLines { tables, asides, syncs, by_type })
+    }
+}
+
 /// Lines by kind, of a chunk or a file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LineCounts {
     pub(crate) lines: u64,
     pub(crate) resources: u64,
     pub(crate) blank: u64,
     pub(crate) rejected: u64,
-    outcomes: u64,
-    headers: u64,
-    deletions: u64,
-    other_type: u64,
+    pub(crate) outcomes: u64,
+    pub(crate) headers: u64,
+    pub(crate) deletions: u64,
+    pub(crate) other_type: u64,
 }
 
 impl LineCounts {
+    pub(crate) fn add(&mut self, more: LineCounts) {
+        self.lines += more.lines;
+        self.resources += more.resources;
+        self.blank += more.blank;
+        self.rejected += more.rejected;
+        self.outcomes += more.outcomes;
+        self.headers += more.headers;
+        self.deletions += more.deletions;
+        self.other_type += more.other_type;
+    }
+
     pub(crate) fn add_to(self, file: &mut OutputFile) {
         file.lines += self.lines;
         file.resources += self.resources;
@@ -62,14 +82,14 @@ impl LineCounts {
     }
 }
 
-impl<'w> LineSorter<'w> {
+impl LineSorter {
     pub(crate) fn new(
         tables: TableSet,
-        asides: &'w Asides,
+        asides: Asides,
         engine: Engine,
         max_depth: u32,
         max_line_bytes: usize,
-    ) -> LineSorter<'w> {
+    ) -> LineSorter {
         let reader =
             Reader { engine, max_depth, direct: Scratch::new(), tape: TapeScratch::new(), name: String::new() };
         LineSorter { tables, asides, reader, max_line_bytes, by_type: Vec::new() }
@@ -90,7 +110,7 @@ impl<'w> LineSorter<'w> {
                 Role::Data => self.resource(file, &line, &mut counts, &mut types)?,
                 Role::Outcomes => {
                     counts.outcomes += 1;
-                    self.asides.outcomes.add(line.bytes())?;
+                    self.asides.outcome(line.bytes())?;
                 }
                 Role::Deletions => self.deletion(file, &line, &mut counts)?,
             }
@@ -99,17 +119,16 @@ impl<'w> LineSorter<'w> {
         Ok(counts)
     }
 
-    fn deletion(&self, file: &PlannedFile, line: &Line<'_>, counts: &mut LineCounts) -> Result<(), LoadError> {
+    fn deletion(&mut self, file: &PlannedFile, line: &Line<'_>, counts: &mut LineCounts) -> Result<(), LoadError> {
         match deleted_resources(line.bytes()) {
             Ok(deleted) => {
                 counts.deletions += 1;
-                self.asides.deleted.add(deleted, file.transaction_time.as_deref())?;
-                self.asides.deletions.add(line.bytes())
+                self.asides.deletion(line.bytes(), deleted, file.transaction_time.as_deref())
             }
             Err(at) => {
                 counts.rejected += 1;
                 let which = RejectedLine { output_file: &file.name, line: line.number(), offset: line.offset() };
-                self.asides.quarantine.add(which, line.bytes(), Reject { reason: Reason::NotADeletion, at })
+                self.asides.reject(which, line.bytes(), Reject { reason: Reason::NotADeletion, at })
             }
         }
     }
@@ -118,7 +137,7 @@ impl<'w> LineSorter<'w> {
     pub(crate) fn long_line(&mut self, file: &PlannedFile, line: &LongLine) -> Result<LineCounts, LoadError> {
         let which = RejectedLine { output_file: &file.name, line: line.line, offset: line.offset };
         let reject = Reject { reason: Reason::TooLong, at: u32::try_from(self.max_line_bytes).unwrap_or(u32::MAX) };
-        self.asides.quarantine.add_from(which, &line.path, line.length, reject)?;
+        self.asides.reject_from(which, &line.path, line.length, reject)?;
         let index = index_of(file.declared_type.as_deref().unwrap_or_default(), &mut self.by_type);
         let summary = &mut self.by_type[index];
         summary.lines += 1;
@@ -127,9 +146,20 @@ impl<'w> LineSorter<'w> {
         Ok(LineCounts { lines: 1, rejected: 1, ..LineCounts::default() })
     }
 
-    /// The table set, to be finished, and the figures by type.
-    pub(crate) fn into_parts(self) -> (TableSet, Vec<TableSummary>) {
-        (self.tables, self.by_type)
+    /// The worker's tables.
+    pub(crate) fn tables(&mut self) -> &mut TableSet {
+        &mut self.tables
+    }
+
+    /// Brings all lines so far to disk.
+    pub(crate) fn save(&mut self) -> Result<SavedLines, LoadError> {
+        let tables = self.tables.save()?;
+        SavedLines::new(tables, &mut self.asides, std::mem::take(&mut self.by_type))
+    }
+
+    /// Brings all lines to disk, and completes the parts.
+    pub(crate) fn finish(mut self) -> Result<SavedLines, LoadError> {
+        SavedLines::new(self.tables.finish()?, &mut self.asides, self.by_type)
     }
 
     fn resource(
@@ -169,7 +199,7 @@ impl<'w> LineSorter<'w> {
                 self.by_type[index].rejected += 1;
                 self.by_type[index].lines += 1;
                 let which = RejectedLine { output_file: &file.name, line: line.number(), offset: line.offset() };
-                self.asides.quarantine.add(which, line.bytes(), reject)?;
+                self.asides.reject(which, line.bytes(), reject)?;
             }
         }
         self.reader.name = found;

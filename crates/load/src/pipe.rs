@@ -21,6 +21,7 @@ pub(crate) struct Pipe {
     taken: Notify,
     room_bytes: usize,
     bell: Arc<Bell>,
+    start: u64,
 }
 
 #[derive(Debug, Default)]
@@ -36,7 +37,10 @@ struct State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PipeEnd {
     /// All have come, and their number is proven.
-    Whole,
+    Whole {
+        /// As the server stated it.
+        stated_bytes: Option<u64>,
+    },
     /// All have come that the server sent; it did not say how many there are.
     UnverifiedLength,
     /// The server does not have it any more, or refuses it. A clause.
@@ -44,10 +48,15 @@ pub(crate) enum PipeEnd {
 }
 
 impl Pipe {
-    /// `slot` is given back once the file is read.
-    pub(crate) fn new(room_bytes: usize, bell: Arc<Bell>, slot: Option<OwnedSemaphorePermit>) -> Pipe {
+    /// `slot` is given back once the file is read. `start`: which byte of the file the first one is.
+    pub(crate) fn new(room_bytes: usize, bell: Arc<Bell>, slot: Option<OwnedSemaphorePermit>, start: u64) -> Pipe {
         let state = Mutex::new(State { slot, ..State::default() });
-        Pipe { state, taken: Notify::new(), room_bytes, bell }
+        Pipe { state, taken: Notify::new(), room_bytes, bell, start }
+    }
+
+    /// Which byte of the file the first one is.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
     }
 
     /// Adds bytes once there is room for them; into an empty pipe any number goes. One sender a pipe.
@@ -137,7 +146,7 @@ impl Read for PipeReader {
                     None => {
                         return match &state.end {
                             None => Err(io::ErrorKind::WouldBlock.into()),
-                            Some(PipeEnd::Whole | PipeEnd::UnverifiedLength) => Ok(0),
+                            Some(PipeEnd::Whole { .. } | PipeEnd::UnverifiedLength) => Ok(0),
                             Some(PipeEnd::Lost(why)) => Err(io::Error::other(why.clone())),
                         };
                     }
@@ -161,7 +170,7 @@ mod tests {
 
     #[test]
     fn bytes_come_in_order_and_never_more_than_the_room() {
-        let pipe = Arc::new(Pipe::new(10, Arc::default(), None));
+        let pipe = Arc::new(Pipe::new(10, Arc::default(), None, 0));
         let mut reader = PipeReader::new(Arc::clone(&pipe));
         assert_eq!(reader.read(&mut [0; 4]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         assert_eq!(pipe.ready(), None);
@@ -173,7 +182,7 @@ mod tests {
             for piece in sent.chunks(7) {
                 sender.push(Bytes::copy_from_slice(piece)).await;
             }
-            sender.end(PipeEnd::Whole);
+            sender.end(PipeEnd::Whole { stated_bytes: None });
         });
         let (mut read, mut space) = (Vec::new(), [0; 5]);
         loop {
@@ -190,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_is_larger_than_the_room_passes_alone() {
-        let pipe = Arc::new(Pipe::new(10, Arc::default(), None));
+        let pipe = Arc::new(Pipe::new(10, Arc::default(), None, 0));
         runtime().block_on(pipe.push(Bytes::from(vec![1; 100])));
         assert_eq!(pipe.ready(), Some(100));
         pipe.end(PipeEnd::Lost("gone".to_owned()));

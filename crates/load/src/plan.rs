@@ -4,7 +4,7 @@
 //! has carried it out already. The same inputs and row-affecting options make the same plan; a run that died is taken
 //! up under its name.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -14,7 +14,10 @@ use crate::inputs::{Expanded, PlannedFile, expand};
 use crate::journal::{self, PlanFile, Unfinished};
 use crate::lake::{Lake, run_ending};
 use crate::manifest::Role;
-use crate::{Clock, Engine, Event, LakeSettings, LoadError, LoadOptions, LoadRequest, Observer, RunRecord, Warning};
+use crate::{
+    Clock, Engine, Event, Input, Interrupt, LakeSettings, LoadError, LoadOptions, LoadRequest, Observer, RunRecord,
+    Warning,
+};
 
 /// A run, ready for its work. Its name is reserved in the lake.
 #[derive(Debug)]
@@ -32,6 +35,13 @@ pub struct Plan {
     pub(crate) budget: Budget,
     pub(crate) max_depth: u32,
     pub(crate) engine: Engine,
+    /// The same can be loaded again.
+    pub(crate) repeatable: bool,
+    /// An earlier process has begun the run.
+    pub(crate) taken_up: bool,
+    /// Rows wait no longer to become durable.
+    pub(crate) checkpoint: Duration,
+    pub(crate) interrupt: Interrupt,
     /// Output files are kept as they come.
     pub(crate) keep_raw: bool,
     pub(crate) warnings: Vec<Warning>,
@@ -65,7 +75,8 @@ pub fn plan(request: &LoadRequest, clock: &dyn Clock, observer: &dyn Observer) -
     let started = clock.now();
     let repeatable = files.iter().all(|file| file.identity.is_some());
     let what = files_hashed(&files, (!repeatable).then_some(started));
-    let draft = Draft { what, repeatable, source, transaction_time, files, budget, begun, started, warnings };
+    let command = inputs_listed(&request.inputs);
+    let draft = Draft { what, command, repeatable, source, transaction_time, files, budget, begun, started, warnings };
     reserve(opened, draft, options, Earlier::TakeUp, observer)
 }
 
@@ -100,6 +111,8 @@ pub(crate) fn open(name: &str, options: &LoadOptions) -> Result<Opened, LoadErro
 pub(crate) struct Draft {
     /// What is loaded, as far as it tells one plan from another.
     pub(crate) what: Vec<u8>,
+    /// What was asked for: the same command, whatever the files are like by now.
+    pub(crate) command: Vec<u8>,
     /// The same can be loaded again.
     pub(crate) repeatable: bool,
     pub(crate) source: String,
@@ -130,8 +143,10 @@ pub(crate) fn reserve(
     observer: &dyn Observer,
 ) -> Result<Planned, LoadError> {
     let Opened { lake, settings, dead, warnings: mut found } = opened;
-    let Draft { what, repeatable, source, transaction_time, files, budget, begun, started, mut warnings } = draft;
+    let Draft { what, command, repeatable, source, transaction_time, files, budget, begun, started, mut warnings } =
+        draft;
     let hash = plan_hash(&what, &settings, options);
+    let command = plan_hash(&command, &settings, options);
     if repeatable
         && !options.new_run
         && let Some(record) = lake.finished_run(&hash)?
@@ -144,19 +159,18 @@ pub(crate) fn reserve(
     let mut taken_up = None;
     for (run, plan) in dead {
         match plan {
-            Some(plan) if plan.plan == hash && earlier == Earlier::TakeUp => {
-                journal::discard_work(&lake, &run)?;
-                found.push(Warning::StartedOver { run: run.clone() });
-                taken_up = Some(plan);
-            }
-            Some(plan) if plan.repeatable && plan.plan != hash => {
+            Some(plan) if !plan.is(&hash, &command) && plan.repeatable => {
                 found.push(Warning::Unfinished { run, source: plan.source });
+            }
+            Some(plan) if plan.repeatable && earlier == Earlier::TakeUp && taken_up.is_none() => {
+                taken_up = Some(plan);
             }
             // Forgotten, or nobody can ever finish it.
             _ => journal::discard(&*lake.store, &run)?,
         }
     }
     let taken_up = taken_up.and_then(|plan| Some((plan.started.parse().ok()?, plan.run)));
+    let is_taken_up = taken_up.is_some();
     let (started, run) = match taken_up {
         Some((started, run)) => (started, run),
         None => (started, new_run(&lake, started, &hash)?),
@@ -165,6 +179,7 @@ pub(crate) fn reserve(
         version: PlanFile::VERSION,
         run: run.clone(),
         plan: hash.clone(),
+        command,
         repeatable,
         started: started.to_string(),
         source: source.clone(),
@@ -172,7 +187,7 @@ pub(crate) fn reserve(
     file.put(&*lake.store)?;
     warnings.extend(found);
     tell(observer, &warnings);
-    let LoadOptions { max_depth, engine, .. } = *options;
+    let LoadOptions { max_depth, engine, checkpoint, .. } = *options;
     Ok(Planned::Work(Box::new(Plan {
         run,
         hash,
@@ -185,6 +200,10 @@ pub(crate) fn reserve(
         budget,
         max_depth,
         engine,
+        repeatable,
+        taken_up: is_taken_up,
+        checkpoint,
+        interrupt: options.interrupt.clone(),
         keep_raw: false,
         warnings,
         lake,
@@ -222,6 +241,15 @@ fn behind(run: &str) -> Option<Timestamp> {
 /// Texts, each followed by a byte that UTF-8 does not have, so that no two lists read alike.
 pub(crate) fn listed<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<u8> {
     texts.into_iter().flat_map(|text| text.bytes().chain([0xff])).collect()
+}
+
+/// What was typed.
+fn inputs_listed(inputs: &[Input]) -> Vec<u8> {
+    let typed = inputs.iter().map(|input| match input {
+        Input::Path(path) => path.to_string_lossy(),
+        Input::Stdin => "-".into(),
+    });
+    listed(["lakehaul load".into()].into_iter().chain(typed).collect::<Vec<_>>().iter().map(AsRef::as_ref))
 }
 
 /// What tells one list of files from another. `once`: set where it can be loaded only once.

@@ -11,8 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::bell::Bell;
+use crate::block_hash::Blocks;
 use crate::front::{Front, Pulled};
 use crate::inputs::{Place, PlannedFile};
+use crate::journal::record::FileEnd;
+use crate::journal::replay::BegunFile;
 use crate::{LoadError, OutputFile};
 
 /// What an input without a size is taken for: more than any file.
@@ -51,6 +54,10 @@ pub(crate) struct Reading {
     /// Its place in the run's list of files.
     pub(crate) at: usize,
     pub(crate) file: PlannedFile,
+    /// What an earlier process has done of it.
+    pub(crate) begun: Option<BegunFile>,
+    /// Its bytes are its text, as far as is known.
+    plain: AtomicBool,
     stage: Mutex<Stage>,
     exhausted: AtomicBool,
     /// Raw bytes that have not been read, roughly.
@@ -76,25 +83,30 @@ struct Account {
 }
 
 impl Schedule {
-    /// A schedule of files that are all there.
-    pub(crate) fn of(files: Vec<PlannedFile>) -> Schedule {
-        let schedule = Schedule::default();
-        for (at, file) in files.into_iter().enumerate() {
-            schedule.add(at, file);
-        }
-        schedule.close();
-        schedule
-    }
-
-    /// Adds a file that can be read from now on. `at`: its place in the run's list.
-    pub(crate) fn add(&self, at: usize, file: PlannedFile) {
-        let reading = Arc::new(Reading::new(at, file));
+    /// Adds a file that can be read from now on. `at`: its place in the run's list. `begun`: what an earlier process has
+    /// done of it.
+    pub(crate) fn add(&self, at: usize, file: PlannedFile, begun: Option<BegunFile>) {
+        let reading = Arc::new(Reading::new(at, file, begun));
         let mut board = self.board();
         let place = board.all.len();
         board.waiting.push((reading.size, std::cmp::Reverse(place)));
         board.all.push(reading);
         drop(board);
         self.bell.ring();
+    }
+
+    /// Adds a file that an earlier process has done, to its end. Its account.
+    pub(crate) fn add_done(&self, at: usize, file: PlannedFile, begun: BegunFile, end: &FileEnd) -> OutputFile {
+        let reading = Reading::new(at, file, Some(begun));
+        *reading.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Exhausted;
+        reading.exhausted.store(true, Relaxed);
+        let account = reading.with_account(|account| {
+            end.add_to(&mut account.file);
+            account.ended = true;
+            account.file.clone()
+        });
+        self.board().all.push(Arc::new(reading));
+        account
     }
 
     /// No more files come.
@@ -148,19 +160,24 @@ impl Schedule {
 }
 
 impl Reading {
-    fn new(at: usize, file: PlannedFile) -> Reading {
+    fn new(at: usize, file: PlannedFile, begun: Option<BegunFile>) -> Reading {
         // An empty file has to be begun too.
         let size = file.identity.map_or(UNKNOWN_BYTES, |identity| identity.bytes.max(1));
-        let account = OutputFile {
+        let mut account = OutputFile {
             name: file.name.clone(),
             url: file.url.clone(),
             declared_type: file.declared_type.clone(),
             declared_count: file.declared_count,
             ..OutputFile::default()
         };
+        if let Some(begun) = &begun {
+            begun.counts.add_to(&mut account);
+        }
         Reading {
             at,
             file,
+            begun,
+            plain: AtomicBool::new(true),
             stage: Mutex::new(Stage::Waiting),
             exhausted: AtomicBool::new(false),
             left: AtomicU64::new(size),
@@ -169,25 +186,31 @@ impl Reading {
         }
     }
 
-    /// Pulls from the file's front, which `open` makes the first time. `close` gets it after the file's end.
+    /// Pulls from the file's front, which `open` makes the first time. `close` gets it after the file's end. With what was
+    /// pulled come the chaining values of the bytes that were read for it.
     pub(crate) fn pull(
         &self,
         open: impl FnOnce() -> Result<Front, LoadError>,
         close: impl FnOnce(Front),
         pull: impl FnOnce(&mut Front) -> Result<Pulled, LoadError>,
-    ) -> Result<Option<Pulled>, LoadError> {
+    ) -> Result<Option<(Pulled, Blocks)>, LoadError> {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         if let Stage::Waiting = *stage {
             *stage = Stage::Open(Box::new(open()?));
         }
         let Stage::Open(front) = &mut *stage else { return Ok(None) };
         let pulled = pull(front)?;
+        let mut blocks = Blocks::new();
+        if let Pulled::Chunk(..) | Pulled::LongLine(_) | Pulled::End(_) = &pulled {
+            blocks = front.new_blocks();
+            self.plain.store(front.is_plain(), Relaxed);
+        }
         match &pulled {
             Pulled::Chunk(..) | Pulled::LongLine(_) => {
                 self.with_account(|account| account.outstanding += 1);
                 self.left.store(self.size.saturating_sub(front.bytes_read()), Relaxed);
             }
-            Pulled::Later | Pulled::Gated => {}
+            Pulled::Later | Pulled::Gated | Pulled::Changed => {}
             Pulled::End(_) => {
                 self.exhausted.store(true, Relaxed);
                 if let Stage::Open(front) = std::mem::replace(&mut *stage, Stage::Exhausted) {
@@ -195,7 +218,7 @@ impl Reading {
                 }
             }
         }
-        Ok(Some(pulled))
+        Ok(Some((pulled, blocks)))
     }
 
     /// Accounts for something that was pulled. The finished account, if that was the last of the file.
@@ -216,6 +239,11 @@ impl Reading {
         })
     }
 
+    /// Its bytes are its text: not compressed.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain.load(Relaxed)
+    }
+
     fn with_account<T>(&self, change: impl FnOnce(&mut Account) -> T) -> T {
         change(&mut self.account.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -233,10 +261,20 @@ impl Reading {
     fn readable(&self) -> Option<(bool, u64)> {
         let bytes = match &self.file.place {
             Place::Remote(pipe) => pipe.ready()? as u64,
-            Place::File(_) | Place::Stdin => self.left.load(Relaxed),
+            Place::File(_) | Place::Stdin | Place::Nowhere => self.left.load(Relaxed),
         };
         let busy = matches!(self.stage.try_lock(), Err(TryLockError::WouldBlock));
         Some((!busy, bytes))
+    }
+}
+
+impl FileEnd {
+    /// Enters it into the file's account.
+    pub(crate) fn add_to(&self, file: &mut OutputFile) {
+        file.bytes = self.bytes;
+        file.blake3.clone_from(&self.blake3);
+        file.content_bytes = self.content_bytes;
+        file.unverified_length = self.unverified_length;
     }
 }
 
@@ -250,11 +288,23 @@ impl Account {
 mod tests {
     use super::*;
     use crate::inputs::{FileIdentity, Place};
+    use crate::journal::record::Version;
     use crate::manifest::Role;
     use crate::pipe::{Pipe, PipeEnd};
 
+    fn schedule_of(files: Vec<PlannedFile>) -> Schedule {
+        let schedule = Schedule::default();
+        for (at, file) in files.into_iter().enumerate() {
+            schedule.add(at, file, None);
+        }
+        schedule.close();
+        schedule
+    }
+
     fn file(size: Option<u64>, place: Place) -> PlannedFile {
         PlannedFile {
+            key: String::new(),
+            version: Version::Unknown,
             name: String::new(),
             url: None,
             role: Role::Data,
@@ -275,7 +325,7 @@ mod tests {
 
     #[test]
     fn the_largest_is_begun_first_and_the_longest_is_helped_with() {
-        let schedule = Schedule::of([Some(5), Some(0), None, Some(9)].map(|size| file(size, Place::Stdin)).to_vec());
+        let schedule = schedule_of([Some(5), Some(0), None, Some(9)].map(|size| file(size, Place::Stdin)).to_vec());
         let largest = picked(schedule.turn(None, None));
         assert_eq!(largest.at, 2);
         assert_eq!(picked(schedule.turn(Some(&largest), None)).at, 2);
@@ -296,9 +346,9 @@ mod tests {
     fn what_arrives_is_read_and_what_does_not_is_waited_for() {
         let schedule = Schedule::default();
         assert!(matches!(schedule.turn(None, None), Turn::Wait));
-        let pipes: Vec<_> = (0..2).map(|_| Arc::new(Pipe::new(1000, Arc::clone(schedule.bell()), None))).collect();
+        let pipes: Vec<_> = (0..2).map(|_| Arc::new(Pipe::new(1000, Arc::clone(schedule.bell()), None, 0))).collect();
         for (at, pipe) in pipes.iter().enumerate() {
-            schedule.add(at, file(None, Place::Remote(Arc::clone(pipe))));
+            schedule.add(at, file(None, Place::Remote(Arc::clone(pipe))), None);
         }
         let first = picked(schedule.turn(None, None));
         let second = picked(schedule.turn(Some(&first), None));
@@ -311,7 +361,7 @@ mod tests {
         assert_eq!(picked(schedule.turn(Some(&first), Some(1))).at, 0);
         schedule.close();
         for pipe in pipes {
-            pipe.end(PipeEnd::Whole);
+            pipe.end(PipeEnd::Whole { stated_bytes: None });
         }
         first.exhausted.store(true, Relaxed);
         assert_eq!(picked(schedule.turn(Some(&first), None)).at, 1);

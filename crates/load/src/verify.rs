@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use lakehaul_schema::{Field, FieldNode, TableSchema};
 use rayon::prelude::*;
 
+use crate::asides::Asides;
 use crate::cat::open_part;
 use crate::lake::{Lake, schema_path};
-use crate::staged_lines::Quarantine;
 use crate::{Event, LoadError, Observer, PartRecord, RunRecord};
 
 /// How much is read and hashed at a time.
@@ -164,8 +164,8 @@ fn check_columns(
 /// The quarantine has as many records as the ledger counts, and their bytes.
 fn check_quarantine(lake: &Lake, record: &RunRecord) -> Option<VerifyFinding> {
     let folder = format!("_lake/quarantine/{}", record.run);
-    let index_path = format!("{folder}/{}", Quarantine::INDEX);
-    let lines_path = format!("{folder}/{}", Quarantine::LINES);
+    let index_path = format!("{folder}/{}", Asides::INDEX);
+    let lines_path = format!("{folder}/{}", Asides::LINES);
     if record.totals.rejected == 0 && lake.store.open(&index_path).is_err() {
         return None;
     }
@@ -200,7 +200,7 @@ pub(crate) struct RejectedRecord {
 
 /// A run's rejects; none if it has no quarantine.
 pub(crate) fn rejected_lines(lake: &Lake, run: &str) -> Result<Vec<RejectedRecord>, LoadError> {
-    let path = format!("_lake/quarantine/{run}/{}", Quarantine::INDEX);
+    let path = format!("_lake/quarantine/{run}/{}", Asides::INDEX);
     let text = match lake.store.read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         text => text.map_err(|source| LoadError::LakeUnreadable { path: path.clone(), source })?,

@@ -3,30 +3,34 @@
 //! In goes a [`Plan`] and a [`Schedule`] of files; out comes a [`Worked`], which [`commit`](crate::commit) publishes.
 //! Until then nothing is where a reader of the lake looks. A fixed pool of workers does all of it: each pulls chunks from
 //! a file's front, shreds them into its own tables, and encodes row groups in the same pool. There is no queue of
-//! chunks: a worker that is busy does not read.
+//! chunks: a worker that is busy does not read. What a worker has brought to disk it hands to the journal's keeper, so that
+//! another process can go on from there.
+
+mod worker;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::Instant;
 
-use lakehaul_parse::{Chunk, Framer};
+use lakehaul_parse::Framer;
 use lakehaul_schema::TableSchema;
-use lakehaul_write::{DeletedResources, FileReceipt, RunTables, StagedPart, TableNote, TableOptions, TableSet};
+use lakehaul_write::{DeletedResources, FileReceipt, RunTables, TableNote};
 use rayon::ThreadPool;
 
-use crate::content::Content;
+use crate::asides::{Asides, Kind, assemble, tabulate_deleted};
+use crate::begun::{Begun, BegunFiles, Start, take_up};
 use crate::export::ExportFacts;
-use crate::front::{self, Aside, End, Front, LargeLineGate, Pulled};
-use crate::inputs::{Place, PlannedFile};
+use crate::front::LargeLineGate;
+use crate::inputs::PlannedFile;
+use crate::journal::keeper::{self, Keeper};
+use crate::journal::record::{FileRecord, TypeCounts};
 use crate::journal::staging;
 use crate::kept::Kept;
-use crate::lines::{Asides, LineCounts, LineSorter};
-use crate::pipe::PipeEnd;
 use crate::plan::Plan;
-use crate::schedule::{Reading, Schedule, Turn};
-use crate::staged_lines::{Quarantine, StagedLines};
-use crate::{Event, LoadError, Observer, OutputFile, Problem, Progress, TableSummary};
+use crate::schedule::Schedule;
+use crate::{Event, LoadError, Observer, OutputFile, Problem, Progress, TableSummary, Warning};
+use worker::{Done, Worker};
 
 /// The standard library's choice for a thread.
 const STACK_BYTES: usize = 2 << 20;
@@ -34,11 +38,8 @@ const STACK_BYTES: usize = 2 << 20;
 /// Twice what a level takes in an unoptimised build. Only touched where a line is so deep.
 const STACK_BYTES_A_LEVEL: usize = 2 << 10;
 
-/// How long a worker rests that has a large line to wait for, unless one leaves before.
-const REST: Duration = Duration::from_millis(1);
-
-/// How long a worker waits for bytes before it looks whether the run has stopped.
-const LISTEN: Duration = Duration::from_millis(100);
+/// How often the work goes on after a file has turned out not to be the one that was begun. More often it is no accident.
+const CHANGES_MAX: u32 = 2;
 
 /// A run whose parts are durable and staged.
 pub struct Worked {
@@ -68,90 +69,180 @@ pub(crate) struct StagedWork {
     pub(crate) export: Option<ExportFacts>,
 }
 
-/// Does the work of a load from files. After an error, or if the result is dropped, the same request does it again.
+/// Does the work of a load from files, or what an earlier process has left of it. After an error the same request goes on.
 pub fn work(mut plan: Plan, observer: &dyn Observer) -> Result<Worked, LoadError> {
     let files = std::mem::take(&mut plan.files);
     let sizes = files.iter().map(|file| Some(file.identity?.bytes));
     let progress = Arc::new(Progress::default());
     observer.event(Event::Planned { run: &plan.run, files: files.len(), bytes: sizes.sum(), progress: &progress });
     progress.files.store(files.len() as u64, Relaxed);
-    let schedule = Schedule::of(files);
-    let work = work_through(&plan, &schedule, &progress, &AtomicBool::new(false), observer)?;
+    let is_same =
+        |record: &FileRecord| files.iter().any(|file| file.key == record.key && file.version == record.version);
+    let (work, warnings) = in_attempts(&plan, observer, is_same, |begun, pool| {
+        let schedule = Schedule::default();
+        for (at, file) in files.iter().enumerate() {
+            schedule_local(&schedule, at, file.clone(), &begun.files, &progress, observer);
+        }
+        schedule.close();
+        let worked = work_through(&plan, begun, pool, &schedule, &progress, &AtomicBool::new(false), observer)?;
+        worked.ok_or(LoadError::Interrupted)
+    })?;
+    plan.warnings.extend(warnings);
     Ok(Worked { plan, work })
 }
 
-/// Works through a schedule until it is closed and all its files are exhausted. `stopped` ends the work early: whoever
-/// sets it knows why, and the result is worth nothing.
+fn schedule_local(
+    schedule: &Schedule,
+    at: usize,
+    file: PlannedFile,
+    begun: &BegunFiles,
+    progress: &Progress,
+    observer: &dyn Observer,
+) {
+    match begun.start(&file.key, &file.name) {
+        Start::Anew => schedule.add(at, file, None),
+        Start::Within(begun) => schedule.add(at, file, Some(begun)),
+        Start::Done(begun, end) => {
+            let account = schedule.add_done(at, file, begun, &end);
+            progress.bytes_read.fetch_add(end.bytes, Relaxed);
+            progress.files_finished.fetch_add(1, Relaxed);
+            observer.event(Event::FileFinished { file: &account });
+        }
+    }
+}
+
+/// Takes up what an earlier process has left, and lets `attempt` go on from there. If a file turns out not to be the one
+/// that was begun, what came of it is forgotten, and it is done once more. `is_same`: whether a file that was begun is
+/// among those to be loaded. With the result comes what was told on the way.
+pub(crate) fn in_attempts<T>(
+    plan: &Plan,
+    observer: &dyn Observer,
+    is_same: impl Fn(&FileRecord) -> bool,
+    mut attempt: impl FnMut(Begun, &ThreadPool) -> Result<T, LoadError>,
+) -> Result<(T, Vec<Warning>), LoadError> {
+    let pool = start_workers(plan.budget.threads, plan.max_depth)?;
+    let mut changes = 0;
+    let mut changed: Vec<String> = Vec::new();
+    let mut told = Vec::new();
+    let mut tell = |warning: Warning| {
+        observer.event(Event::Warning(warning.clone()));
+        told.push(warning);
+    };
+    loop {
+        let begun = take_up(plan, &pool, |record| !is_same(record) || changed.contains(&record.key))?;
+        if plan.taken_up && changes == 0 {
+            tell(Warning::TakenUp { run: plan.run.clone(), lines: begun.files.lines() });
+        }
+        match attempt(begun, &pool) {
+            Err(LoadError::Changed { keys, why }) if changes < CHANGES_MAX => {
+                changes += 1;
+                changed = keys;
+                tell(Warning::FileChanged { why });
+            }
+            ended => return ended.map(|result| (result, told)),
+        }
+    }
+}
+
+/// Works through a schedule until it is closed and all its files are exhausted. `stopped` ends the work early, with its
+/// state saved: whoever sets it knows why, and there is no result.
 pub(crate) fn work_through(
     plan: &Plan,
+    begun: Begun,
+    pool: &ThreadPool,
     schedule: &Schedule,
     progress: &Arc<Progress>,
     stopped: &AtomicBool,
     observer: &dyn Observer,
-) -> Result<StagedWork, LoadError> {
+) -> Result<Option<StagedWork>, LoadError> {
+    progress.lines.fetch_add(begun.files.lines(), Relaxed);
+    progress.rows.fetch_add(begun.types.iter().map(|of_type| of_type.rows).sum(), Relaxed);
+    progress.rejected.fetch_add(begun.types.iter().map(|of_type| of_type.rejected).sum(), Relaxed);
+    progress.content_bytes.fetch_add(begun.types.iter().map(|of_type| of_type.content_bytes).sum(), Relaxed);
+
     let folder = staging(&plan.run);
     let store = &plan.lake.store;
-    let tables = RunTables::new(
-        Arc::clone(store),
-        folder.clone(),
-        plan.run.clone(),
-        TableOptions {
-            annotations: plan.settings.annotations,
-            keep_json: plan.settings.keep_json,
-            builder_bytes: plan.budget.builder_bytes,
-            ..TableOptions::default()
-        },
-        plan.lake.schemas()?,
-    );
-    let asides = Asides {
-        quarantine: Quarantine::new(store, &folder),
-        outcomes: StagedLines::new(Arc::clone(store), format!("{folder}/outcomes.ndjson")),
-        deletions: StagedLines::new(Arc::clone(store), format!("{folder}/deletions.ndjson")),
-        deleted: DeletedResources::new(Arc::clone(store), format!("{folder}/deleted.parquet"), plan.run.clone()),
-    };
-    let kept = plan.keep_raw.then(|| Kept::new(Arc::clone(store), &folder));
+    let Begun { tables, mut parts, types, mut asides, files: begun_files, attempt, .. } = begun;
     let shared = Shared {
         plan,
         schedule,
+        attempt,
         tables: &tables,
-        asides: &asides,
-        kept: kept.as_ref(),
+        begun: &begun_files,
+        kept: begun_files.kept.as_ref(),
         progress,
         gate: Arc::default(),
         framers: Mutex::default(),
         problems: Mutex::default(),
         stopped,
+        started: Instant::now(),
         observer,
     };
-    let pool = start_workers(plan.budget.threads, plan.max_depth)?;
-    // One worker a thread: none can be started from inside another that waits for row groups to be encoded.
-    let results = pool.broadcast(|context| shared.run_worker(context.index()));
-    let (mut staged, mut by_type) = (Vec::new(), Vec::new());
+    let keeper = Keeper {
+        store: &**store,
+        private: &*plan.lake.private,
+        run: &plan.run,
+        attempt,
+        whole_bytes: begun.journal_bytes,
+        files: begun.file_records,
+        parts: begun.part_records,
+    };
+    let (to_keeper, brought) = keeper::channel();
+    let (results, kept_journal) = std::thread::scope(|scope| {
+        // What can be read only once cannot be taken up.
+        let keeping = plan.repeatable.then(|| {
+            scope.spawn(|| {
+                let brought = brought;
+                let kept = keeper.keep(&brought);
+                if kept.is_err() {
+                    shared.stop();
+                }
+                kept
+            })
+        });
+        // One worker a thread: none can be started from inside another that waits for row groups to be encoded.
+        let results = pool.broadcast(|context| {
+            let to_keeper = keeping.is_some().then(|| to_keeper.clone());
+            Worker::new(&shared, context.index(), to_keeper).run()
+        });
+        drop(to_keeper);
+        let kept = keeping.map_or(Ok(()), |keeping| keeping.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
+        (results, kept)
+    });
+    let mut by_type: Vec<TableSummary> = Vec::new();
+    add_types(&mut by_type, types.into_iter().map(TableSummary::from));
     for result in results {
-        let (parts, types) = result?;
-        staged.extend(parts);
+        let Done { parts: more, types, asides: segments } = result?;
+        parts.extend(more);
+        asides.extend(segments);
         add_types(&mut by_type, types);
+    }
+    kept_journal?;
+    if stopped.load(Relaxed) || plan.interrupt.is_set() {
+        return Ok(None);
     }
     let mut problems = shared.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
     problems.sort_by_key(|(at, _)| *at);
 
-    let parts = pool.install(|| tables.settle(staged))?;
-    let Asides { quarantine, outcomes, deletions, deleted } = asides;
-    let (quarantine, outcomes, deletions) = (quarantine.finish()?, outcomes.finish()?, deletions.finish()?);
-    Ok(StagedWork {
+    let parts = pool.install(|| tables.settle(parts))?;
+    let assemble = |name, kind| assemble(&**store, &folder, name, &asides, kind);
+    let quarantine = assemble(Asides::INDEX, Kind::Index)?.zip(assemble(Asides::LINES, Kind::Rejects)?);
+    let deleted = DeletedResources::new(Arc::clone(store), format!("{folder}/deleted.parquet"), plan.run.clone());
+    tabulate_deleted(&**store, &asides, &deleted)?;
+    Ok(Some(StagedWork {
         parts,
         schemas: tables.schemas(),
         notes: tables.notes(),
         output_files: schedule.output_files(),
         by_type,
         problems: problems.into_iter().map(|(_, problem)| problem).collect(),
-        quarantine,
-        outcomes,
-        deletions,
+        quarantine: quarantine.map(|(index, lines)| [index, lines]),
+        outcomes: assemble("outcomes.ndjson", Kind::Outcomes)?,
+        deletions: assemble("deletions.ndjson", Kind::Deletions)?,
         deleted: deleted.finish()?,
-        kept: kept.map(Kept::into_files).unwrap_or_default(),
+        kept: begun_files.kept.as_ref().map(Kept::files).unwrap_or_default(),
         export: None,
-    })
+    }))
 }
 
 /// A pool of so many threads, each with the stack to go down to `max_depth`.
@@ -164,7 +255,7 @@ pub(crate) fn start_workers(threads: usize, max_depth: u32) -> Result<ThreadPool
         .map_err(|error| LoadError::Usage(format!("{threads} threads cannot be started: {error} (--threads)")))
 }
 
-fn add_types(sum: &mut Vec<TableSummary>, types: Vec<TableSummary>) {
+fn add_types(sum: &mut Vec<TableSummary>, types: impl IntoIterator<Item = TableSummary>) {
     for summary in types {
         match sum.iter_mut().find(|known| known.resource_type == summary.resource_type) {
             None => sum.push(summary),
@@ -179,12 +270,21 @@ fn add_types(sum: &mut Vec<TableSummary>, types: Vec<TableSummary>) {
     }
 }
 
+impl From<TypeCounts> for TableSummary {
+    fn from(counts: TypeCounts) -> TableSummary {
+        let TypeCounts { resource_type, lines, rows, rejected, content_bytes } = counts;
+        TableSummary { resource_type, lines, rows, rejected, content_bytes, ..TableSummary::default() }
+    }
+}
+
 /// What the workers share.
 struct Shared<'r> {
     plan: &'r Plan,
     schedule: &'r Schedule,
+    /// How many processes have worked on the run before.
+    attempt: usize,
     tables: &'r Arc<RunTables>,
-    asides: &'r Asides,
+    begun: &'r BegunFiles,
     kept: Option<&'r Kept>,
     progress: &'r Arc<Progress>,
     gate: Arc<LargeLineGate>,
@@ -192,148 +292,20 @@ struct Shared<'r> {
     framers: Mutex<Vec<Framer>>,
     /// With the file's number.
     problems: Mutex<Vec<(usize, Problem)>>,
-    /// A worker has failed, or who brings the bytes; the others stop too.
+    /// A worker has failed, or the keeper, or who brings the bytes; the others save what they have and stop too.
     stopped: &'r AtomicBool,
+    started: Instant,
     observer: &'r dyn Observer,
 }
 
 impl Shared<'_> {
-    fn run_worker(&self, worker: usize) -> Result<(Vec<StagedPart>, Vec<TableSummary>), LoadError> {
-        let tables = TableSet::new(Arc::clone(self.tables), worker);
-        let Plan { engine, max_depth, budget, .. } = *self.plan;
-        let mut sorter = LineSorter::new(tables, self.asides, engine, max_depth, budget.max_line_bytes);
-        let worked = self.read_files(&mut sorter).and_then(|()| {
-            let (tables, types) = sorter.into_parts();
-            if self.stopped.load(Relaxed) { Ok((Vec::new(), types)) } else { Ok((tables.finish()?, types)) }
-        });
-        if worked.is_err() {
-            self.stopped.store(true, Relaxed);
-        }
-        worked
+    fn stop(&self) {
+        self.stopped.store(true, Relaxed);
+        self.schedule.bell().ring();
     }
 
-    fn read_files(&self, sorter: &mut LineSorter<'_>) -> Result<(), LoadError> {
-        let bell = self.schedule.bell();
-        let (mut current, mut gated) = (None, None);
-        let mut used = None;
-        while !self.stopped.load(Relaxed) {
-            let heard = bell.rings();
-            let reading = match self.schedule.turn(current.as_ref(), gated.take()) {
-                Turn::File(reading) => reading,
-                Turn::Wait => {
-                    bell.wait(heard, LISTEN);
-                    continue;
-                }
-                Turn::Done => break,
-            };
-            let file = &reading.file;
-            let pulled = self.pull(&reading, used.take())?;
-            if let Some(kept) = self.kept {
-                kept.check(reading.at)?;
-            }
-            match pulled {
-                Some(Pulled::Chunk(chunk, pass)) => {
-                    let counts = sorter.chunk(file, &chunk)?;
-                    self.account(&reading, counts, chunk.bytes().len() as u64);
-                    match pass {
-                        None => used = Some(chunk),
-                        // The large line's buffer goes before the pass does.
-                        Some(pass) => {
-                            drop(chunk);
-                            drop(pass);
-                        }
-                    }
-                }
-                Some(Pulled::LongLine(line)) => {
-                    let counts = sorter.long_line(file, &line)?;
-                    self.account(&reading, counts, line.length);
-                }
-                // Its pipe is empty: the schedule knows.
-                Some(Pulled::Later) | None => {}
-                Some(Pulled::Gated) => {
-                    self.gate.wait(REST);
-                    gated = Some(reading.at);
-                    current = None;
-                    continue;
-                }
-                Some(Pulled::End(end)) => {
-                    if let Some(kept) = self.kept {
-                        kept.finish(reading.at)?;
-                    }
-                    self.end(&reading, end);
-                    // Others may wait for what does not come any more.
-                    bell.ring();
-                }
-            }
-            current = Some(reading);
-        }
-        Ok(())
-    }
-
-    fn pull(&self, reading: &Reading, used: Option<Chunk>) -> Result<Option<Pulled>, LoadError> {
-        reading.pull(
-            || self.open(reading.at, &reading.file),
-            |front| self.framers.lock().unwrap_or_else(PoisonError::into_inner).push(front.into_framer()),
-            |front| front.pull(used),
-        )
-    }
-
-    fn open(&self, at: usize, file: &PlannedFile) -> Result<Front, LoadError> {
-        let bytes = file.identity.map(|identity| identity.bytes);
-        self.observer.event(Event::FileStarted { output_file: &file.name, bytes });
-        let budget = &self.plan.budget;
-        // A file that cannot be opened is one that ends at once, with that error.
-        let source = front::open(&file.place).unwrap_or_else(|error| Box::new(front::Unopened::new(error)));
-        let source = match self.kept {
-            None => source,
-            Some(kept) => kept.keep(at, &file.name, source)?,
-        };
-        let content = Content::new(source, &file.name, Arc::clone(self.progress), budget.zstd_window_log_max);
-        let framer = self.framers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut framer = framer.unwrap_or_else(|| Framer::new(budget.max_line_bytes, budget.chunk_bytes));
-        framer.restart(0, 1);
-        let aside = Aside::new(Arc::clone(&self.plan.lake.store), format!("{}/aside-{at}", staging(&self.plan.run)));
-        Ok(Front::new(content, framer, Arc::clone(&self.gate), budget.large_line_bytes, aside))
-    }
-
-    fn account(&self, reading: &Reading, counts: LineCounts, content_bytes: u64) {
-        let progress = self.progress;
-        progress.content_bytes.fetch_add(content_bytes, Relaxed);
-        progress.lines.fetch_add(counts.lines, Relaxed);
-        progress.rows.fetch_add(counts.resources, Relaxed);
-        progress.rejected.fetch_add(counts.rejected, Relaxed);
-        self.finish_file(reading.account(|file| counts.add_to(file)));
-    }
-
-    fn end(&self, reading: &Reading, end: End) {
-        let pipe_end = match &reading.file.place {
-            Place::Remote(pipe) => pipe.ended(),
-            Place::File(_) | Place::Stdin => None,
-        };
-        let finished = reading.account_end(|file| {
-            file.content_bytes = end.content_bytes;
-            // A count shows what is missing.
-            file.unverified_length = pipe_end == Some(PipeEnd::UnverifiedLength) && file.declared_count.is_none();
-            if let Some(received) = end.received {
-                (file.bytes, file.blake3) = (received.bytes, received.blake3);
-            }
-        });
-        let output_file = || reading.file.name.clone();
-        let problem = match (pipe_end, end.failure) {
-            (Some(PipeEnd::Lost(why)), _) => Some(Problem::Lost { output_file: output_file(), why }),
-            (_, Some(why)) => Some(Problem::Unreadable { output_file: output_file(), why }),
-            (_, None) => None,
-        };
-        if let Some(problem) = problem {
-            self.problems.lock().unwrap_or_else(PoisonError::into_inner).push((reading.at, problem));
-        }
-        self.finish_file(finished);
-    }
-
-    fn finish_file(&self, finished: Option<OutputFile>) {
-        if let Some(file) = finished {
-            self.progress.files_finished.fetch_add(1, Relaxed);
-            self.observer.event(Event::FileFinished { file: &file });
-        }
+    /// Nothing more is to be read.
+    fn is_leaving(&self) -> bool {
+        self.stopped.load(Relaxed) || self.plan.interrupt.is_set()
     }
 }

@@ -23,17 +23,19 @@ pub struct Chunk {
     end: usize,
     offset: u64,
     first_line: u64,
+    line_feeds: u64,
 }
 
 impl Chunk {
     /// The text `bytes[start..end]`, whole lines; `bytes` is extended by the padding where it is too short for it.
     pub(crate) fn new(mut bytes: Vec<u8>, start: usize, end: usize, offset: u64, first_line: u64) -> Chunk {
         assert!(start <= end && end <= bytes.len());
+        let line_feeds = memchr::memchr_iter(b'\n', &bytes[start..end]).count() as u64;
         if bytes.len() < end + PADDING {
             bytes.resize(end + PADDING, b'\n');
         }
         bytes[end..end + PADDING].fill(b'\n');
-        Chunk { bytes, start, end, offset, first_line }
+        Chunk { bytes, start, end, offset, first_line, line_feeds }
     }
 
     /// A chunk of text that did not come through a [`Framer`](crate::Framer): line 1 at offset 0, any length, no BOM
@@ -54,6 +56,11 @@ impl Chunk {
         self.first_line
     }
 
+    /// How many lines there are, blank ones too.
+    pub fn line_count(&self) -> u64 {
+        self.line_feeds + u64::from(self.bytes().last().is_some_and(|&last| last != b'\n'))
+    }
+
     /// The text: whole lines with their ends; only a file's last line may lack its own.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
@@ -67,6 +74,10 @@ impl Chunk {
             number: self.first_line,
             offset: self.offset,
         }
+    }
+
+    pub(crate) fn line_feeds(&self) -> u64 {
+        self.line_feeds
     }
 
     pub(crate) fn into_buffer(self) -> Vec<u8> {

@@ -146,6 +146,11 @@ impl Framer {
         self.finished = false;
     }
 
+    /// Offset of the next byte to be handed out.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// Where to read bytes into: `at_least` so many, and what else a chunk has room for. Say with
     /// [`filled`](Self::filled) how many came.
     pub fn space(&mut self, at_least: usize) -> &mut [u8] {
@@ -275,10 +280,9 @@ impl Framer {
         }
         let bytes = mem::replace(&mut self.buffer, next);
         let (offset, first_line) = (self.offset, self.line);
-        let text = &bytes[self.start..end];
-        self.offset += text.len() as u64;
-        self.line += memchr::memchr_iter(b'\n', text).count() as u64;
         let chunk = Chunk::new(bytes, self.start, end, offset, first_line);
+        self.offset += chunk.bytes().len() as u64;
+        self.line += chunk.line_feeds();
         (self.start, self.filled, self.searched) = (0, carried, 0);
         chunk
     }

@@ -21,6 +21,7 @@ mod part;
 mod table_set;
 mod run_tables;
 mod widen;
+mod restore;
 mod deleted_resources;
 mod record_batch;
 mod arrow_schema;
@@ -29,8 +30,8 @@ mod error;
 
 pub use deleted_resources::DeletedResources;
 pub use error::{AppendError, WriteError};
-pub use part::StagedPart;
 pub use record_batch::BatchBuilder;
+pub use restore::{LaidDownPart, LaidDownRowGroup};
 pub use run_tables::{FileReceipt, RunTables, TableNote, TableOptions};
 pub use shred::Origin;
-pub use table_set::TableSet;
+pub use table_set::{Saved, StagedPart, TableSet, WrittenRowGroup};

@@ -11,7 +11,6 @@ use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type, TypePtr};
 #[derive(Debug)]
 pub(crate) struct CompiledSchema {
     pub(crate) table: TableSchema,
-    pub(crate) message: TypePtr,
     pub(crate) columns: SchemaDescPtr,
 }
 
@@ -19,8 +18,8 @@ impl CompiledSchema {
     pub(crate) fn new(table: TableSchema) -> Result<Self, ParquetError> {
         let fields = table.fields().iter().map(field).collect::<Result<_, _>>()?;
         let message = Arc::new(Type::group_type_builder("resource").with_fields(fields).build()?);
-        let columns = Arc::new(SchemaDescriptor::new(message.clone()));
-        Ok(CompiledSchema { table, message, columns })
+        let columns = Arc::new(SchemaDescriptor::new(message));
+        Ok(CompiledSchema { table, columns })
     }
 }
 

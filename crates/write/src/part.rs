@@ -1,7 +1,10 @@
 //! One Parquet file of a table while it is written, under a staging name.
 //!
 //! In: row groups as encoded chunks. Out: a complete file, durable, with its hash; or an error and a file that nothing
-//! refers to.
+//! refers to. After each row group the file can be cut there and finished by another process: what its footer has to say
+//! of the row group is handed out (see [`footer`]), and a part is restored from that.
+
+mod footer;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,14 +14,22 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
 use parquet::file::reader::ChunkReader;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::file::writer::{SerializedRowGroupWriter, TrackedWrite};
 
 use lakehaul_schema::{ElementTable, LAKE_SCHEMA, TableSchema};
 
 use crate::encode::EncodedChunk;
 use crate::error::WriteError;
 use crate::parquet_schema::CompiledSchema;
-use crate::store::{Store, StoreWrite};
+use crate::store::{Store, StoreSync, StoreWrite};
+
+pub(crate) use footer::RowGroupFooter;
+
+/// The first and the last bytes of a Parquet file.
+const MAGIC: &[u8; 4] = b"PAR1";
+
+/// How much of a part that is restored is read at a time.
+const READ_BYTES: usize = 1 << 20;
 
 /// A part that is complete and durable under its staging name.
 #[derive(Debug, Clone)]
@@ -30,20 +41,14 @@ pub(crate) struct FinishedPart {
     pub(crate) schema: Arc<CompiledSchema>,
 }
 
-/// A worker's part that is complete and durable, and not yet visible.
-#[derive(Debug, Clone)]
-pub struct StagedPart {
-    pub(crate) resource_type: &'static str,
-    pub(crate) worker: usize,
-    pub(crate) part: FinishedPart,
-}
-
 /// A part being written.
 pub(crate) struct PartWriter {
     path: String,
     schema: Arc<CompiledSchema>,
-    writer: SerializedFileWriter<HashedFile>,
+    properties: WriterPropertiesPtr,
+    out: TrackedWrite<HashedFile>,
     failure: FirstFailure,
+    row_groups: Vec<RowGroupFooter>,
     rows: u64,
 }
 
@@ -64,11 +69,58 @@ impl PartWriter {
         compression_level: i32,
     ) -> Result<Self, WriteError> {
         let file = store.create(&path).map_err(WriteError::store("create", &path))?;
+        let mut part = PartWriter::over(file, path, schema, compression_level)?;
+        part.out.write_all(MAGIC).map_err(|source| part.failed("write", source))?;
+        Ok(part)
+    }
+
+    /// Opens a part that another process has left, cut back to the last of `row_groups`, which ends at `end` and up to
+    /// which the part had the hash `blake3`. `None`: the file is not what it is said to be.
+    pub(crate) fn restore(
+        store: &dyn Store,
+        path: &str,
+        schema: Arc<CompiledSchema>,
+        compression_level: i32,
+        row_groups: Vec<RowGroupFooter>,
+        (end, blake3): (u64, &str),
+    ) -> Result<Option<Self>, WriteError> {
+        let there = match store.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(WriteError::store("open", path))?,
+        };
+        if there.len_bytes() < end {
+            return Ok(None);
+        }
+        let file = store.extend(path, end).map_err(WriteError::store("open", path))?;
+        let mut part = PartWriter::over(file, path.to_owned(), schema, compression_level)?;
+        part.out.inner_mut().already = end;
+        let mut offset = 0;
+        while offset < end {
+            let piece = there.read_at(offset, (end - offset).min(READ_BYTES as u64) as usize);
+            let piece = piece.map_err(WriteError::store("read", path))?;
+            part.out.write_all(&piece).map_err(|source| part.failed("write", source))?;
+            offset += piece.len() as u64;
+        }
+        part.out.flush().map_err(|source| part.failed("write", source))?;
+        part.rows = row_groups.iter().map(RowGroupFooter::rows).sum();
+        part.row_groups = row_groups;
+        Ok((part.blake3() == blake3).then_some(part))
+    }
+
+    fn over(
+        file: Box<dyn StoreWrite>,
+        path: String,
+        schema: Arc<CompiledSchema>,
+        compression_level: i32,
+    ) -> Result<Self, WriteError> {
         let failure = FirstFailure::default();
-        let file = HashedFile::new(file, failure.clone());
+        let out = TrackedWrite::new(HashedFile::new(file, failure.clone()));
         let properties = properties(&schema.table, compression_level).map_err(WriteError::parquet(&path))?;
-        let writer = SerializedFileWriter::new(file, schema.message.clone(), properties);
-        Ok(PartWriter { writer: writer.map_err(WriteError::parquet(&path))?, failure, path, schema, rows: 0 })
+        Ok(PartWriter { path, schema, properties, out, failure, row_groups: Vec::new(), rows: 0 })
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
     }
 
     pub(crate) fn schema(&self) -> &Arc<CompiledSchema> {
@@ -77,7 +129,28 @@ impl PartWriter {
 
     /// Bytes that the finished row groups take.
     pub(crate) fn bytes(&self) -> u64 {
-        self.writer.bytes_written() as u64
+        self.out.bytes_written() as u64
+    }
+
+    /// The BLAKE3 of the bytes so far, in hex.
+    pub(crate) fn blake3(&self) -> String {
+        self.out.inner().hasher.finalize().to_hex().to_string()
+    }
+
+    /// The row group that was last written.
+    pub(crate) fn newest(&self) -> Option<&RowGroupFooter> {
+        self.row_groups.last()
+    }
+
+    /// What the footer will say of it, to be laid down.
+    pub(crate) fn newest_footer(&self) -> Result<Vec<u8>, WriteError> {
+        let bytes = self.newest().map(|footer| footer.to_bytes(&self.schema, &self.properties)).transpose();
+        Ok(bytes.map_err(WriteError::parquet(&self.path))?.unwrap_or_default())
+    }
+
+    /// Makes the row groups so far durable, from another thread.
+    pub(crate) fn syncer(&self) -> Result<Box<dyn StoreSync>, WriteError> {
+        self.out.inner().file.syncer().map_err(WriteError::store("sync", &self.path))
     }
 
     /// Appends a row group. `fill` appends each of the schema's columns, in order, to the row group's writer.
@@ -86,13 +159,23 @@ impl PartWriter {
         rows: u64,
         fill: impl FnOnce(&mut SerializedRowGroupWriter<'_, HashedFile>) -> Result<(), WriteError>,
     ) -> Result<(), WriteError> {
+        let ordinal = self.row_groups.len() as i32;
+        let mut footer = None;
         let written = (|| {
-            let mut row_group = self.writer.next_row_group().map_err(WriteError::parquet(&self.path))?;
+            let columns = self.schema.columns.clone();
+            let kept = &mut footer;
+            let keep = Box::new(move |_: &mut _, metadata, _, column_indexes, offset_indexes| {
+                *kept = Some(RowGroupFooter { metadata, column_indexes, offset_indexes });
+                Ok(())
+            });
+            let mut row_group =
+                SerializedRowGroupWriter::new(columns, self.properties.clone(), &mut self.out, ordinal, Some(keep));
             fill(&mut row_group)?;
             row_group.close().map_err(WriteError::parquet(&self.path))?;
-            self.writer.flush().map_err(WriteError::store("write", &self.path))
+            self.out.flush().map_err(WriteError::store("write", &self.path))
         })();
         self.rows += rows;
+        self.row_groups.extend(footer);
         written.map_err(|error| store_failure(&self.failure, &self.path).unwrap_or(error))
     }
 
@@ -108,14 +191,18 @@ impl PartWriter {
     }
 
     /// Writes the footer and makes the file durable.
-    pub(crate) fn finish(self) -> Result<FinishedPart, WriteError> {
-        let written = self.writer.into_inner().map_err(WriteError::parquet(&self.path));
-        if let Some(failure) = store_failure(&self.failure, &self.path) {
-            return Err(failure);
-        }
-        let (file, bytes, blake3) = written?.into_parts();
+    pub(crate) fn finish(mut self) -> Result<FinishedPart, WriteError> {
+        let footer = footer::file_footer(&self.schema, &self.properties, self.bytes(), &self.row_groups);
+        let footer = footer.map_err(WriteError::parquet(&self.path))?;
+        let written = self.out.write_all(&footer).and_then(|()| self.out.flush());
+        written.map_err(|source| self.failed("write", source))?;
+        let (file, bytes, blake3) = self.out.into_inner().map_err(WriteError::parquet(&self.path))?.into_parts();
         file.finish().map_err(WriteError::store("finish", &self.path))?;
         Ok(FinishedPart { path: self.path, rows: self.rows, bytes, blake3, schema: self.schema })
+    }
+
+    fn failed(&self, action: &'static str, source: io::Error) -> WriteError {
+        store_failure(&self.failure, &self.path).unwrap_or_else(|| WriteError::store(action, &self.path)(source))
     }
 }
 
@@ -146,12 +233,14 @@ pub(crate) struct HashedFile {
     file: Box<dyn StoreWrite>,
     hasher: blake3::Hasher,
     bytes: u64,
+    /// Of the bytes to come, so many are in the file: they are only hashed.
+    already: u64,
     failure: FirstFailure,
 }
 
 impl HashedFile {
     pub(crate) fn new(file: Box<dyn StoreWrite>, failure: FirstFailure) -> HashedFile {
-        HashedFile { file, hasher: blake3::Hasher::new(), bytes: 0, failure }
+        HashedFile { file, hasher: blake3::Hasher::new(), bytes: 0, already: 0, failure }
     }
 
     /// The file, its length, and the BLAKE3 of its bytes in hex.
@@ -168,7 +257,10 @@ impl HashedFile {
 
 impl Write for HashedFile {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match self.file.write(buf) {
+        let there = buf.len().min(usize::try_from(self.already).unwrap_or(usize::MAX));
+        let written = if there > 0 { Ok(there) } else { self.file.write(buf) };
+        self.already -= there as u64;
+        match written {
             Ok(written) => {
                 self.hasher.update(&buf[..written]);
                 self.bytes += written as u64;

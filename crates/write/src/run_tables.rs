@@ -11,9 +11,11 @@ use lakehaul_schema::{Annotations, ElementTable, TableSchema, TypeId};
 
 use crate::error::WriteError;
 use crate::parquet_schema::CompiledSchema;
-use crate::part::{FinishedPart, StagedPart};
+use crate::part::FinishedPart;
+use crate::restore::{LaidDownPart, restore};
 use crate::shred::{Child, ColumnGate, Kind, Nodes, Shredder};
 use crate::store::Store;
+use crate::table_set::StagedPart;
 use crate::widen::Widening;
 
 /// How a run's tables are written.
@@ -102,15 +104,29 @@ impl RunTables {
         Arc::new(tables)
     }
 
+    /// Takes up a part that another process has left: it becomes complete and durable, its schema part of its table's.
+    /// `None`: the file is not what it is said to be.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn restore(&self, part: &LaidDownPart) -> Result<Option<StagedPart>, WriteError> {
+        let Some(table) = self.table(part.schema.resource_type()) else { return Ok(None) };
+        let restored = restore(&*self.store, part, self.options.compression_level)?;
+        let Some(restored) = restored else { return Ok(None) };
+        table.adopt(&part.schema);
+        table.count_beyond_caps(part.kept().map(|row_group| row_group.beyond_caps).sum());
+        Ok(Some(StagedPart { resource_type: table.resource_type, writer: part.writer.clone(), part: restored }))
+    }
+
     /// Makes all workers' parts fit to be published together: of one schema a table, small ones joined. They stay under
-    /// staging names.
+    /// staging names, and what they are made of stays too.
     ///
     /// # Errors
     /// The store failed, or a part is damaged.
     pub fn settle(&self, parts: Vec<StagedPart>) -> Result<Vec<FileReceipt>, WriteError> {
-        let mut by_writer: BTreeMap<(&'static str, usize), Vec<FinishedPart>> = BTreeMap::new();
-        for StagedPart { resource_type, worker, part } in parts {
-            by_writer.entry((resource_type, worker)).or_default().push(part);
+        let mut by_writer: BTreeMap<(&'static str, String), Vec<FinishedPart>> = BTreeMap::new();
+        for StagedPart { resource_type, writer, part } in parts {
+            by_writer.entry((resource_type, writer)).or_default().push(part);
         }
         let fitted: Result<Vec<Vec<FileReceipt>>, WriteError> = by_writer
             .into_par_iter()
@@ -224,6 +240,15 @@ impl RunTable {
         }
         let compiled = CompiledSchema::new(state.written.clone()).map_err(WriteError::parquet(self.resource_type))?;
         Ok(state.compiled.insert(Arc::new(compiled)).clone())
+    }
+
+    /// Makes room for what an earlier process has written.
+    fn adopt(&self, schema: &TableSchema) {
+        let mut state = self.lock();
+        if state.written.merge(schema) {
+            state.compiled = None;
+        }
+        state.promised.merge(schema);
     }
 
     pub(crate) fn count_beyond_caps(&self, values: u64) {

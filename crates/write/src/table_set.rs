@@ -1,31 +1,38 @@
 //! One worker's tables: a row group under construction and an open part for each resource type it has met.
 //!
-//! In: cursors over lines. Out: parts under staging names, each complete when it is handed over. Workers share only
-//! [`RunTables`], which they ask when a path or a type is seen for the first time and when a row group is finished;
-//! never for a row.
+//! In: cursors over lines. Out: parts under staging names, and word of each row group that is written, so that a journal
+//! can believe in it. Workers share only [`RunTables`], which they ask when a path or a type is seen for the first time
+//! and when a row group is finished; never for a row.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use lakehaul_parse::{Cursor, Reason, Reject};
+use lakehaul_schema::TableSchema;
 
 use crate::columns::Size;
 use crate::error::{AppendError, WriteError};
-use crate::part::{PartWriter, StagedPart};
+use crate::parquet_schema::CompiledSchema;
+use crate::part::{FinishedPart, PartWriter};
 use crate::row_group::encode_row_group;
 use crate::run_tables::{RunTable, RunTables};
 use crate::shred::{Origin, Shredder};
+use crate::store::StoreSync;
 
 /// Rows between two looks at how much memory the row groups take, in bytes of JSON.
 const LOOK_BYTES: usize = 256 << 10;
+
+/// Between chunks a row group is written that has less room than this part of what it may take: a chunk more must not
+/// make it end inside.
+const ROOM_SHARE: usize = 16;
 
 /// One worker's open row groups and parts.
 #[derive(Debug)]
 pub struct TableSet {
     run: Arc<RunTables>,
-    worker: usize,
+    writer: String,
     tables: HashMap<&'static str, Table>,
-    finished: Vec<StagedPart>,
+    saved: Saved,
     /// Bytes of JSON since memory was last looked at.
     unseen: usize,
 }
@@ -36,12 +43,118 @@ struct Table {
     shredder: Shredder<Arc<RunTable>>,
     open: Option<PartWriter>,
     parts: usize,
+    /// It has got a row since a row group, of any table, was last written.
+    grows: bool,
+    /// Row groups of the open part that nobody has been told of.
+    untold: bool,
+}
+
+/// What a table set has written since it last told.
+#[derive(Default)]
+pub struct Saved {
+    /// In the order in which they were written.
+    pub row_groups: Vec<WrittenRowGroup>,
+    /// Parts that are complete and durable.
+    pub closed: Vec<StagedPart>,
+    /// What makes the row groups of the open parts durable.
+    pub open: Vec<Box<dyn StoreSync>>,
+}
+
+impl std::fmt::Debug for Saved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Saved { row_groups, closed, open } = self;
+        f.debug_struct("Saved")
+            .field("row_groups", &row_groups.len())
+            .field("closed", &closed.len())
+            .field("open", &open.len())
+            .finish()
+    }
+}
+
+/// A row group that is in its part. It holds no value of a row but in `footer`.
+#[derive(Debug, Clone)]
+pub struct WrittenRowGroup {
+    /// The part's path.
+    pub part: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Where in the part it ends.
+    pub end: u64,
+    /// The BLAKE3 of the part up to there, in hex.
+    pub blake3: String,
+    /// What the part's footer will say of it; statistics of its values among that.
+    pub footer: Vec<u8>,
+    /// Of its rows, the values that went to `__extra` since their paths lie beyond the table's caps.
+    pub beyond_caps: u64,
+    schema: Arc<CompiledSchema>,
+}
+
+impl WrittenRowGroup {
+    /// Of the part; the same for all its row groups.
+    pub fn schema(&self) -> &TableSchema {
+        &self.schema.table
+    }
+}
+
+/// A worker's part that is complete and durable, and not yet visible.
+#[derive(Debug, Clone)]
+pub struct StagedPart {
+    pub(crate) resource_type: &'static str,
+    pub(crate) writer: String,
+    pub(crate) part: FinishedPart,
+}
+
+impl StagedPart {
+    /// Where it is.
+    pub fn path(&self) -> &str {
+        &self.part.path
+    }
+
+    /// Its length.
+    pub fn bytes(&self) -> u64 {
+        self.part.bytes
+    }
+
+    /// The BLAKE3 of its bytes, in hex.
+    pub fn blake3(&self) -> &str {
+        &self.part.blake3
+    }
 }
 
 impl TableSet {
-    /// An empty set for worker number `worker`; numbers are in the parts' staging names.
-    pub fn new(run: Arc<RunTables>, worker: usize) -> Self {
-        TableSet { run, worker, tables: HashMap::new(), finished: Vec::new(), unseen: 0 }
+    /// An empty set for the worker that is called `writer`; it is in the parts' staging names, which no other may use.
+    pub fn new(run: Arc<RunTables>, writer: impl Into<String>) -> Self {
+        TableSet { run, writer: writer.into(), tables: HashMap::new(), saved: Saved::default(), unseen: 0 }
+    }
+
+    /// Makes room for `lines` lines more, so that no row group has to end among them: writes the row groups that are
+    /// full, or nearly so. To be called between chunks. True if this is a good moment for [`TableSet::save`]: what it would
+    /// write besides has not grown for as long as the row group that was full took to fill.
+    ///
+    /// # Errors
+    /// The destination failed.
+    pub fn make_room(&mut self, lines: u64) -> Result<bool, WriteError> {
+        let rows_max = self.run.options.row_group_rows as u64;
+        let full: Vec<&'static str> = self
+            .tables
+            .iter()
+            .filter(|(_, table)| table.shredder.rows > 0 && u64::from(table.shredder.rows) + lines > rows_max)
+            .map(|(name, _)| *name)
+            .collect();
+        let mut written = !full.is_empty();
+        for name in full {
+            self.flush(name)?;
+        }
+        let share = |bytes: usize| bytes - bytes / ROOM_SHARE;
+        let (row_group_bytes, builder_bytes) = (self.run.options.row_group_bytes, self.run.options.builder_bytes);
+        written |= self.keep_within(share(row_group_bytes), share(builder_bytes))?;
+        let mut settled = written;
+        if written {
+            for table in self.tables.values_mut() {
+                settled &= !(std::mem::take(&mut table.grows) && table.shredder.rows > 0);
+            }
+        }
+        Ok(settled)
     }
 
     /// Adds the cursor's line to the table of `resource_type`. The cursor is at the line's start.
@@ -64,54 +177,83 @@ impl TableSet {
             }
         };
         let appended = table.shredder.append(cursor, origin);
+        table.grows = true;
         self.unseen += origin.json.len();
         let full = table.shredder.rows as usize >= self.run.options.row_group_rows;
         if full {
             let resource_type = table.shared.resource_type();
             self.flush(resource_type)?;
         } else if self.unseen >= LOOK_BYTES {
-            self.keep_within_budget()?;
+            self.keep_within(self.run.options.row_group_bytes, self.run.options.builder_bytes)?;
         }
         Ok(appended?)
     }
 
-    /// Writes all rows that are still in memory and completes every part.
+    /// Writes all rows that are still in memory, and tells what has been written since the last time.
     ///
     /// # Errors
     /// The destination failed.
-    pub fn finish(mut self) -> Result<Vec<StagedPart>, WriteError> {
-        let types: Vec<&'static str> = self.tables.keys().copied().collect();
-        for resource_type in types {
+    pub fn save(&mut self) -> Result<Saved, WriteError> {
+        for resource_type in self.types() {
             self.flush(resource_type)?;
-            self.close_part(resource_type)?;
-            self.tables.remove(resource_type);
         }
-        Ok(self.finished)
+        let mut saved = std::mem::take(&mut self.saved);
+        for table in self.tables.values_mut() {
+            if let (true, Some(part)) = (std::mem::take(&mut table.untold), &table.open) {
+                saved.open.push(part.syncer()?);
+            }
+        }
+        Ok(saved)
     }
 
-    /// Writes the row groups that are large enough. Then, while all tables together take too much, gives back the
-    /// buffers of those without rows, and after that writes the largest.
-    fn keep_within_budget(&mut self) -> Result<(), WriteError> {
+    /// Writes all rows that are still in memory, completes every part, and tells what has been written since the last
+    /// time.
+    ///
+    /// # Errors
+    /// The destination failed.
+    pub fn finish(mut self) -> Result<Saved, WriteError> {
+        for resource_type in self.types() {
+            self.flush(resource_type)?;
+            self.close_part(resource_type)?;
+            // Its memory goes before the next is encoded.
+            self.tables.remove(resource_type);
+        }
+        Ok(self.saved)
+    }
+
+    fn types(&self) -> Vec<&'static str> {
+        let mut types: Vec<_> = self.tables.keys().copied().collect();
+        types.sort_unstable();
+        types
+    }
+
+    /// Writes the row groups that are larger than `row_group_bytes`. Then, while all tables together take more than
+    /// `builder_bytes`, gives back the buffers of those without rows, and after that writes the largest. True if any was
+    /// written.
+    fn keep_within(&mut self, row_group_bytes: usize, builder_bytes: usize) -> Result<bool, WriteError> {
         self.unseen = 0;
+        let mut written = false;
         let sizes: Vec<(&'static str, Size)> =
             self.tables.iter().map(|(name, table)| (*name, table.shredder.size())).collect();
         let mut total: usize = sizes.iter().map(|(_, size)| size.allocated).sum();
         for (name, size) in &sizes {
-            if size.used >= self.run.options.row_group_bytes {
+            if size.used >= row_group_bytes {
                 self.flush(name)?;
+                written = true;
             }
         }
-        while total >= self.run.options.builder_bytes {
+        while total >= builder_bytes {
             let by_need = |table: &Table| (table.shredder.rows == 0, table.shredder.size().allocated);
             let candidates = self.tables.iter().filter(|(_, table)| table.shredder.size().allocated > 0);
-            let Some((&name, _)) = candidates.max_by_key(|(_, table)| by_need(table)) else { break };
+            let Some((&name, table)) = candidates.max_by_key(|(_, table)| by_need(table)) else { break };
+            written |= table.shredder.rows > 0;
             self.flush(name)?;
             if let Some(table) = self.tables.get_mut(name) {
                 total -= table.shredder.size().allocated.min(total);
                 table.renew();
             }
         }
-        Ok(())
+        Ok(written)
     }
 
     /// Encodes and writes the rows of one table.
@@ -129,7 +271,7 @@ impl TableSet {
         let part = match &mut table.open {
             Some(part) => part,
             None => {
-                let name = format!("{}/{resource_type}-w{}-{:05}.part", self.run.staging, self.worker, table.parts);
+                let name = format!("{}/{resource_type}-{}-{:05}.part", self.run.staging, self.writer, table.parts);
                 table.parts += 1;
                 table.open.insert(PartWriter::create(&*self.run.store, name, schema.clone(), level)?)
             }
@@ -137,9 +279,12 @@ impl TableSet {
         let encoded = encode_row_group(&table.shredder, &schema, &self.run.run, level);
         let chunks = encoded.map_err(WriteError::parquet(resource_type))?;
         let rows = u64::from(table.shredder.rows);
-        table.shared.count_beyond_caps(std::mem::take(&mut table.shredder.beyond_caps));
+        let beyond_caps = std::mem::take(&mut table.shredder.beyond_caps);
+        table.shared.count_beyond_caps(beyond_caps);
         table.shredder.clear();
         part.append(rows, chunks)?;
+        self.saved.row_groups.extend(part.told(beyond_caps)?);
+        table.untold = true;
         if part.bytes() >= self.run.options.part_bytes {
             self.close_part(resource_type)?;
         }
@@ -150,17 +295,34 @@ impl TableSet {
         let Some(table) = self.tables.get_mut(resource_type) else { return Ok(()) };
         if let Some(part) = table.open.take() {
             let part = part.finish()?;
+            table.untold = false;
             let resource_type = table.shared.resource_type();
-            self.finished.push(StagedPart { resource_type, worker: self.worker, part });
+            self.saved.closed.push(StagedPart { resource_type, writer: self.writer.clone(), part });
         }
         Ok(())
+    }
+}
+
+impl PartWriter {
+    /// Word of the row group that was last written.
+    fn told(&self, beyond_caps: u64) -> Result<Option<WrittenRowGroup>, WriteError> {
+        let Some(newest) = self.newest() else { return Ok(None) };
+        Ok(Some(WrittenRowGroup {
+            part: self.path().to_owned(),
+            rows: newest.rows(),
+            end: self.bytes(),
+            blake3: self.blake3(),
+            footer: self.newest_footer()?,
+            beyond_caps,
+            schema: self.schema().clone(),
+        }))
     }
 }
 
 impl Table {
     fn new(shared: Arc<RunTable>) -> Self {
         let shredder = shared.shredder();
-        Table { shared, shredder, open: None, parts: 0 }
+        Table { shared, shredder, open: None, parts: 0, grows: false, untold: false }
     }
 
     /// Gives all memory back, and with it what the shredder has learnt.

@@ -58,20 +58,22 @@ impl Widening<'_> {
         let path = format!("{}.wide", parts[0].path);
         let mut out = PartWriter::create(self.store, path, self.schema.clone(), self.compression_level)?;
         for part in &parts {
-            self.copy(part, &mut out)?;
+            self.copy(&part.path, |_| true, &mut out)?;
         }
-        let joined = out.finish()?;
-        for part in parts {
-            self.store.remove(&part.path).map_err(WriteError::store("remove", &part.path))?;
-        }
-        Ok(joined)
+        // What it is made of stays: until the run is committed, a process that takes it up makes the same of them.
+        out.finish()
     }
 
-    /// Copies every row group of `part`.
-    fn copy(&self, part: &FinishedPart, out: &mut PartWriter) -> Result<(), WriteError> {
-        let file = self.store.open(&part.path).map_err(WriteError::store("open", &part.path))?;
-        let source = Source::open(file, &part.path)?;
-        for index in 0..source.metadata.num_row_groups() {
+    /// Copies the row groups of the part at `path` that `keep` is true of.
+    pub(crate) fn copy(
+        &self,
+        path: &str,
+        keep: impl Fn(usize) -> bool,
+        out: &mut PartWriter,
+    ) -> Result<(), WriteError> {
+        let file = self.store.open(path).map_err(WriteError::store("open", path))?;
+        let source = Source::open(file, path)?;
+        for index in (0..source.metadata.num_row_groups()).filter(|&index| keep(index)) {
             let rows = source.metadata.row_group(index).num_rows() as u64;
             out.row_group(rows, |row_group| {
                 let mut missing = Missing { source: &source, row_group: index, levels: HashMap::new() };
@@ -80,7 +82,7 @@ impl Widening<'_> {
                         Some(&at) => source.chunk(index, at)?,
                         None => missing.chunk(column, self.compression_level)?,
                     };
-                    row_group.append_column(&bytes, close).map_err(WriteError::parquet(&part.path))?;
+                    row_group.append_column(&bytes, close).map_err(WriteError::parquet(path))?;
                 }
                 Ok(())
             })?;

@@ -5,13 +5,17 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
+use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use lakehaul_parse::{Chunk, DirectCursor, Line, Scratch};
 use lakehaul_schema::{Annotations, ElementTable, TableSchema};
 use lakehaul_write::store::{LocalStore, Store, StoreRead, StoreSync, StoreWrite};
-use lakehaul_write::{BatchBuilder, FileReceipt, Origin, RunTables, TableOptions, TableSet};
+use lakehaul_write::{
+    BatchBuilder, FileReceipt, LaidDownPart, LaidDownRowGroup, Origin, RunTables, Saved, TableOptions, TableSet,
+    WrittenRowGroup,
+};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::data_type::{ByteArray, FixedLenByteArray};
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -57,9 +61,9 @@ impl Lake {
         wanted: impl Fn(u64) -> bool,
     ) -> (Vec<FileReceipt>, Vec<TableSchema>, usize) {
         let tables = RunTables::new(self.store.clone(), "staging".to_owned(), "run".to_owned(), options, known);
-        let mut set = TableSet::new(tables.clone(), 0);
+        let mut set = TableSet::new(tables.clone(), "w0");
         let rejected = append(&mut set, text, wanted);
-        let receipts = tables.settle(set.finish().expect("the store works")).expect("the parts are sound");
+        let receipts = tables.settle(set.finish().expect("the store works").closed).expect("the parts are sound");
         (receipts, tables.schemas(), rejected)
     }
 
@@ -290,9 +294,137 @@ fn a_part_that_could_not_be_written_is_never_finished() {
     for limit in (0..whole).step_by(997).chain([whole - 9, whole - 1, whole]) {
         let store = Arc::new(Full { inner: lake.store.clone(), left: Arc::new(AtomicI64::new(limit)) });
         let tables = RunTables::new(store, "full".to_owned(), "run".to_owned(), TableOptions::default(), Vec::new());
-        let mut set = TableSet::new(tables.clone(), 0);
+        let mut set = TableSet::new(tables.clone(), "w0");
         append(&mut set, PATIENTS, |_| true);
         let error = set.finish().expect_err("the store is full").to_string();
         assert!(error.contains("full/Patient-w0-00000.part") && error.contains("no storage space"), "{limit}: {error}");
     }
+}
+
+/// As a journal would keep it.
+fn laid_down(row_groups: &[WrittenRowGroup], keep: &[bool], closed: Option<(u64, String)>) -> LaidDownPart {
+    let row_group = |(written, &keep): (&WrittenRowGroup, &bool)| LaidDownRowGroup {
+        rows: written.rows,
+        end: written.end,
+        blake3: written.blake3.clone(),
+        footer: written.footer.clone(),
+        beyond_caps: written.beyond_caps,
+        keep,
+    };
+    LaidDownPart {
+        path: row_groups[0].part.clone(),
+        writer: "w0".to_owned(),
+        schema: row_groups[0].schema().clone(),
+        row_groups: row_groups.iter().zip(keep).map(row_group).collect(),
+        closed,
+    }
+}
+
+fn run_tables(lake: &Lake) -> Arc<RunTables> {
+    RunTables::new(lake.store.clone(), "staging".to_owned(), "run".to_owned(), TableOptions::default(), Vec::new())
+}
+
+/// Writes a row group a line, and tears the file behind them.
+fn torn_part(lake: &Lake) -> Vec<WrittenRowGroup> {
+    // So that all row groups are in one part.
+    let known = lake.load(TableOptions::default(), Vec::new(), PATIENTS, |_| true).1;
+    let tables =
+        RunTables::new(lake.store.clone(), "staging".to_owned(), "run".to_owned(), TableOptions::default(), known);
+    let mut set = TableSet::new(tables, "w0");
+    let mut row_groups = Vec::new();
+    for line in 1..=4 {
+        append(&mut set, PATIENTS, |number| number == line);
+        let Saved { row_groups: written, closed, open } = set.save().expect("the store works");
+        assert_eq!((written.len(), closed.len(), open.len()), (1, 0, 1));
+        open[0].sync().expect("a sound disk");
+        row_groups.extend(written);
+    }
+    assert!(set.save().expect("nothing to do").open.is_empty());
+    drop(set);
+    let path = lake.folder.path().join(&row_groups[0].part);
+    let mut torn = std::fs::OpenOptions::new().append(true).open(path).expect("the part");
+    torn.write_all(b"half a row gr").expect("a sound disk");
+    row_groups
+}
+
+/// The lines whose rows are in the parts, in order.
+fn lines_in(lake: &Lake, receipts: &[FileReceipt]) -> Vec<i64> {
+    let line = |receipt| batch(lake.bytes(receipt))["__line"].as_primitive::<Int64Type>().values().to_vec();
+    receipts.iter().flat_map(line).collect()
+}
+
+#[test]
+fn a_part_is_finished_by_another_process() {
+    // Each way to count row groups, the first ones as a crash leaves them and any as a changed file does.
+    for kept in 0..16_u8 {
+        let lake = Lake::new();
+        let row_groups = torn_part(&lake);
+        let keep: Vec<bool> = (0..4).map(|at| kept >> at & 1 == 1).collect();
+        let tables = run_tables(&lake);
+        let part = tables.restore(&laid_down(&row_groups, &keep, None)).expect("the store works");
+        assert_eq!(part.is_some(), kept > 0);
+        let Some(part) = part else { continue };
+        let receipts = tables.settle(vec![part.clone()]).expect("the part is sound");
+        let expected: Vec<i64> = (1..=4).filter(|at| keep[*at as usize - 1]).collect();
+        assert_eq!(lines_in(&lake, &receipts), expected, "kept {keep:?}");
+        let bytes = lake.bytes(&receipts[0]);
+        assert_eq!((bytes.len() as u64, blake3::hash(&bytes).to_hex().as_str()), (part.bytes(), part.blake3()));
+        assert_eq!(receipts[0].blake3, part.blake3());
+
+        // Taken up once more, by a process that does not know of the first one's work.
+        let again = run_tables(&lake).restore(&laid_down(&row_groups, &keep, None)).expect("the store works");
+        assert_eq!(again.expect("it is still there").blake3(), part.blake3());
+    }
+}
+
+#[test]
+fn a_finished_part_is_the_same_whoever_finishes_it() {
+    let lake = Lake::new();
+    let mut set = TableSet::new(run_tables(&lake), "w0");
+    append(&mut set, PATIENTS, |_| true);
+    let row_groups = set.save().expect("the store works").row_groups;
+    let closed = set.finish().expect("the store works").closed.remove(0);
+    let whole = lake.store.read(closed.path()).expect("the part");
+    let part = laid_down(&row_groups, &[true], None);
+    let again = run_tables(&lake).restore(&part).expect("the store works").expect("it is there");
+    assert_eq!(lake.store.read(again.path()).expect("the part"), whole);
+
+    let told = laid_down(&row_groups, &[true], Some((closed.bytes(), closed.blake3().to_owned())));
+    let as_told = run_tables(&lake).restore(&told).expect("the store works").expect("it is there");
+    assert_eq!((as_told.bytes(), as_told.blake3()), (closed.bytes(), closed.blake3()));
+}
+
+#[test]
+fn a_part_that_is_not_what_the_journal_says_is_not_taken() {
+    type Damage = fn(&mut Vec<u8>, &mut LaidDownPart);
+    let table: [(&str, Damage); 4] = [
+        ("shorter than its last row group", |bytes, part| bytes.truncate(part.row_groups[3].end as usize - 1)),
+        ("another byte in a row group", |bytes, _| bytes[100] ^= 1),
+        ("a footer that is none", |_, part| part.row_groups[1].footer.truncate(20)),
+        ("another path", |_, part| part.path.push('x')),
+    ];
+    for (what, damage) in table {
+        let lake = Lake::new();
+        let mut part = laid_down(&torn_part(&lake), &[true; 4], None);
+        let path = lake.folder.path().join(&part.path);
+        let mut bytes = std::fs::read(&path).expect("the part");
+        damage(&mut bytes, &mut part);
+        std::fs::write(&path, bytes).expect("a sound disk");
+        assert!(run_tables(&lake).restore(&part).expect("the store works").is_none(), "{what}");
+    }
+}
+
+#[test]
+fn row_groups_end_between_chunks() {
+    let lake = Lake::new();
+    let options = TableOptions { row_group_rows: 3, ..TableOptions::default() };
+    let tables = RunTables::new(lake.store.clone(), "staging".to_owned(), "run".to_owned(), options, Vec::new());
+    let mut set = TableSet::new(tables, "w0");
+    assert!(!set.make_room(2).expect("nothing to write"));
+    append(&mut set, PATIENTS, |number| number <= 2);
+    // Two more do not fit; nothing else is open.
+    assert!(set.make_room(2).expect("the store works"));
+    append(&mut set, PATIENTS, |number| number > 2);
+    let rows: Vec<u64> = set.save().expect("the store works").row_groups.iter().map(|written| written.rows).collect();
+    assert_eq!(rows, [2, 2]);
 }

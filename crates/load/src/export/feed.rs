@@ -1,8 +1,8 @@
 //! From a running export to the schedule: asks for its status, and streams every output file that it lists, those that
 //! are listed before the export is done too.
 //!
-//! In goes a [`Source`], out come files on a [`Schedule`] whose bytes arrive through pipes. What ends the run for good
-//! stops the workers; what concerns one file only ends that file.
+//! In goes a [`Source`], out come files on a [`Schedule`] whose bytes arrive through pipes, each from the byte on that an
+//! earlier process has not done. What ends the run for good stops the workers; what concerns one file only ends that file.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
@@ -12,16 +12,21 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use lakehaul_fetch::{
-    Client, ErrorKind as FetchErrorKind, FetchError, LengthProof, Manifest, OutputFile as ManifestFile,
+    Client, ErrorKind as FetchErrorKind, FetchError, FileStream, LengthProof, Manifest, OutputFile as ManifestFile,
     PollingLocation, Role as ManifestRole, Status,
 };
+use rayon::ThreadPool;
 use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::names::{FileKey, Names, keys};
+use crate::begun::{Begun, BegunFiles, Start};
+use crate::block_hash::BLOCK_BYTES;
 use crate::budget::Network;
 use crate::inputs::{Place, PlannedFile, declared_by_name};
+use crate::journal::record::Version;
+use crate::journal::replay::BegunFile;
 use crate::manifest::Role;
 use crate::pipe::{Pipe, PipeEnd};
 use crate::plan::Plan;
@@ -51,6 +56,8 @@ struct Shared {
     client: Client,
     source: Source,
     network: Network,
+    /// What an earlier process has done.
+    begun: Arc<BegunFiles>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     schedule: Schedule,
@@ -80,7 +87,6 @@ struct Listed {
 }
 
 /// The files so far.
-#[derive(Default)]
 struct List {
     names: Names,
     known: HashSet<FileKey>,
@@ -91,6 +97,7 @@ impl Feed {
         client: Client,
         source: Source,
         network: Network,
+        begun: Arc<BegunFiles>,
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Feed {
@@ -98,6 +105,7 @@ impl Feed {
             client,
             source,
             network,
+            begun,
             clock,
             observer,
             schedule: Schedule::default(),
@@ -113,6 +121,8 @@ impl Feed {
     pub(super) fn haul(
         self,
         plan: &Plan,
+        begun: Begun,
+        pool: &ThreadPool,
         max_duration: Option<Duration>,
         runtime: &Runtime,
     ) -> Result<(StagedWork, Manifest), LoadError> {
@@ -129,15 +139,18 @@ impl Feed {
                 fed
             }
         });
-        let work = work_through(plan, &shared.schedule, &shared.progress, &shared.stopped, &*shared.observer);
-        if work.is_err() {
+        let Shared { schedule, progress, stopped, observer, .. } = &*shared;
+        let work = work_through(plan, begun, pool, schedule, progress, stopped, &**observer);
+        if work.is_err() || plan.interrupt.is_set() {
             // The workers' reason is the run's; whoever waits for room in a pipe waits for nobody.
             feeding.abort();
         }
         match (runtime.block_on(feeding), work) {
             // A lake that takes no more is graver than a server that does not give: that gets better by itself.
             (_, Err(error)) | (Ok(Err(error)), Ok(_)) => Err(error),
-            (Ok(Ok(manifest)), Ok(work)) => Ok((work, manifest)),
+            (Ok(Ok(manifest)), Ok(Some(work))) => Ok((work, manifest)),
+            (Ok(Ok(_)), Ok(None)) => Err(LoadError::Interrupted),
+            (Err(aborted), Ok(_)) if aborted.is_cancelled() => Err(LoadError::Interrupted),
             (Err(panicked), Ok(_)) => std::panic::resume_unwind(panicked.into_panic()),
         }
     }
@@ -155,7 +168,7 @@ impl Shared {
     /// Lists and downloads until the export is done and every file has ended. Dropping it stops the downloads.
     async fn feed(self: &Arc<Self>) -> Result<Manifest, LoadError> {
         let mut downloads = JoinSet::new();
-        let mut list = List::default();
+        let mut list = List { names: Names::given(self.begun.names()), known: HashSet::new() };
         let manifest = match &self.source {
             Source::Manifest(manifest) => Manifest::clone(manifest),
             Source::Polling(location) => self.wait(location, &mut list, &mut downloads).await?,
@@ -176,7 +189,7 @@ impl Shared {
         self: &Arc<Self>,
         location: &PollingLocation,
         list: &mut List,
-        downloads: &mut JoinSet<Result<(), FetchError>>,
+        downloads: &mut JoinSet<Result<(), LoadError>>,
     ) -> Result<Manifest, LoadError> {
         let mut poller = self.client.poll(location.clone());
         loop {
@@ -202,7 +215,7 @@ impl Shared {
     }
 
     /// Starts the download of what a manifest lists and is not known yet, the largest first.
-    fn begin(self: &Arc<Self>, manifest: &Manifest, list: &mut List, downloads: &mut JoinSet<Result<(), FetchError>>) {
+    fn begin(self: &Arc<Self>, manifest: &Manifest, list: &mut List, downloads: &mut JoinSet<Result<(), LoadError>>) {
         let mut new = Vec::new();
         for (file, key) in manifest.files.iter().zip(keys(manifest)) {
             if !list.known.insert(key.clone()) {
@@ -210,7 +223,7 @@ impl Shared {
             }
             new.push(Listed {
                 at: list.known.len() - 1,
-                name: list.names.name(file),
+                name: list.names.name(&key.stored(), file),
                 key,
                 file: file.clone(),
                 organized: manifest.organized && file.role == ManifestRole::Output,
@@ -229,30 +242,64 @@ impl Shared {
         }
     }
 
-    /// A file that was begun early and is not in the manifest is no part of the export: what came of it has to go.
+    /// A file that was begun, early or by an earlier process, and is not in the manifest is no part of the export: what
+    /// came of it has to go.
     fn all_early_files_are_in(&self, manifest: &Manifest, list: &List) -> Result<(), LoadError> {
-        let listed: HashSet<FileKey> = keys(manifest).into_iter().collect();
-        if list.known.iter().all(|key| listed.contains(key)) {
+        let listed: HashSet<String> = keys(manifest).iter().map(FileKey::stored).collect();
+        let begun = list.known.iter().map(FileKey::stored).chain(self.begun.with_rows().map(str::to_owned));
+        let keys: Vec<String> = begun.filter(|key| !listed.contains(key)).collect();
+        if keys.is_empty() {
             return Ok(());
         }
-        Err(LoadError::ExportChanged)
+        let why = "the manifest lacks a file that the server had listed before".to_owned();
+        Err(LoadError::Changed { keys, why })
     }
 
-    /// Streams one file. Its bytes are on the schedule from the first one on, or from its end if it has none.
-    async fn download(&self, listed: Listed) -> Result<(), FetchError> {
+    /// Streams one file, or what is still to be done of it. Its bytes are on the schedule from the first one on, or from its
+    /// end if it has none.
+    async fn download(&self, listed: Listed) -> Result<(), LoadError> {
+        let stored = listed.key.stored();
+        let begun = match self.begun.start(&stored, &listed.name) {
+            Start::Anew => None,
+            Start::Within(begun) => Some(begun),
+            Start::Done(begun, end) => {
+                let file = planned(&listed, Version::Unknown, Place::Nowhere);
+                let account = self.schedule.add_done(listed.at, file, begun, &end);
+                self.progress.bytes_read.fetch_add(end.bytes, Relaxed);
+                self.progress.files_finished.fetch_add(1, Relaxed);
+                self.observer.event(Event::FileFinished { file: &account });
+                return Ok(());
+            }
+        };
+        let streamed = self.stream(&listed, begun).await;
+        streamed.map_err(|error| match error.kind() {
+            FetchErrorKind::FileChanged => {
+                LoadError::Changed { keys: vec![stored], why: format!("{}: {error}", listed.name) }
+            }
+            _ => error.into(),
+        })
+    }
+
+    async fn stream(&self, listed: &Listed, begun: Option<BegunFile>) -> Result<(), FetchError> {
         let mut slot = self.slots.clone().acquire_owned().await.ok();
-        let mut stream = self.client.file(&listed.file);
-        let mut pipe = None;
+        let mut stream = match &begun {
+            Some(BegunFile { version: Version::Remote(version), .. }) => {
+                let position = begun.as_ref().map_or(0, |begun| self.begun.first_block(begun)) * BLOCK_BYTES;
+                self.client.file_from(&listed.file, version, position)
+            }
+            _ => self.client.file(&listed.file),
+        };
+        let mut pipe = begun.map_or(Arriving::New, |begun| Arriving::Begun(Box::new(begun)));
         let (mut generation, mut renewals) = (0, 0);
         loop {
             let end = match stream.next().await {
                 Ok(Some(bytes)) => {
                     renewals = 0;
-                    self.pipe(&mut pipe, &mut slot, &listed).push(bytes).await;
+                    self.pipe(&mut pipe, &mut slot, listed, &stream).push(bytes).await;
                     continue;
                 }
                 Ok(None) if stream.proof() == LengthProof::Unverified => PipeEnd::UnverifiedLength,
-                Ok(None) => PipeEnd::Whole,
+                Ok(None) => PipeEnd::Whole { stated_bytes: stream.stated_bytes() },
                 Err(error) if error.kind() == FetchErrorKind::FileExpired => {
                     renewals += 1;
                     let renewed =
@@ -267,7 +314,7 @@ impl Shared {
                 }
                 Err(error) => return Err(error),
             };
-            self.pipe(&mut pipe, &mut slot, &listed).end(end);
+            self.pipe(&mut pipe, &mut slot, listed, &stream).end(end);
             return Ok(());
         }
     }
@@ -275,16 +322,24 @@ impl Shared {
     /// The file's pipe; with it the file comes onto the schedule.
     fn pipe<'p>(
         &self,
-        pipe: &'p mut Option<Arc<Pipe>>,
+        arriving: &'p mut Arriving,
         slot: &mut Option<OwnedSemaphorePermit>,
         listed: &Listed,
+        stream: &FileStream,
     ) -> &'p Arc<Pipe> {
-        pipe.get_or_insert_with(|| {
+        let begun = match arriving {
+            Arriving::Through(_) | Arriving::New => None,
+            Arriving::Begun(begun) => Some(std::mem::take(&mut **begun)),
+        };
+        if !matches!(arriving, Arriving::Through(_)) {
             let bell = Arc::clone(self.schedule.bell());
-            let pipe = Arc::new(Pipe::new(self.network.pipe_bytes, bell, slot.take()));
-            self.schedule.add(listed.at, planned(listed, Arc::clone(&pipe)));
-            pipe
-        })
+            let pipe = Arc::new(Pipe::new(self.network.pipe_bytes, bell, slot.take(), stream.start()));
+            let version = stream.version().map_or(Version::Unknown, Version::Remote);
+            self.schedule.add(listed.at, planned(listed, version, Place::Remote(Arc::clone(&pipe))), begun);
+            *arriving = Arriving::Through(pipe);
+        }
+        let Arriving::Through(pipe) = arriving else { unreachable!("it was made a moment ago") };
+        pipe
     }
 
     /// The file under a newer link than that of `generation`, from a manifest that is asked for once for all files. None:
@@ -307,15 +362,24 @@ impl Shared {
     }
 }
 
+/// A file whose bytes are asked for.
+enum Arriving {
+    /// Nothing has come yet.
+    New,
+    /// Nothing has come yet, but an earlier process has done some of it.
+    Begun(Box<BegunFile>),
+    Through(Arc<Pipe>),
+}
+
 /// A download's end; one that panicked takes the run along.
-fn joined(ended: Result<Result<(), FetchError>, tokio::task::JoinError>) -> Result<(), FetchError> {
+fn joined(ended: Result<Result<(), LoadError>, tokio::task::JoinError>) -> Result<(), LoadError> {
     match ended {
         Ok(ended) => ended,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
-fn planned(listed: &Listed, pipe: Arc<Pipe>) -> PlannedFile {
+fn planned(listed: &Listed, version: Version, place: Place) -> PlannedFile {
     let role = match listed.file.role {
         ManifestRole::Outcome => Role::Outcomes,
         ManifestRole::Deleted => Role::Deletions,
@@ -323,6 +387,8 @@ fn planned(listed: &Listed, pipe: Arc<Pipe>) -> PlannedFile {
     };
     let by_name = || declared_by_name(&listed.name).filter(|_| role == Role::Data).map(str::to_owned);
     PlannedFile {
+        key: listed.key.stored(),
+        version,
         name: listed.name.clone(),
         url: Some(listed.file.url.to_string()),
         role,
@@ -330,7 +396,7 @@ fn planned(listed: &Listed, pipe: Arc<Pipe>) -> PlannedFile {
         declared_count: listed.file.count,
         transaction_time: listed.transaction_time.clone(),
         organized: listed.organized,
-        place: Place::Remote(pipe),
+        place,
         identity: None,
     }
 }

@@ -12,6 +12,13 @@ use lakehaul_fetch::{Manifest, OutputFile};
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct FileKey(String);
 
+impl FileKey {
+    /// In a form that may be kept: no secret can be read from it.
+    pub(super) fn stored(&self) -> String {
+        blake3::hash(self.0.as_bytes()).to_hex()[..32].to_owned()
+    }
+}
+
 /// The keys of a manifest's files, in their order.
 pub(super) fn keys(manifest: &Manifest) -> Vec<FileKey> {
     let mut having: HashMap<String, usize> = HashMap::new();
@@ -36,13 +43,25 @@ fn without_query(file: &OutputFile) -> String {
 #[derive(Default)]
 pub(super) struct Names {
     given: HashSet<String>,
+    /// Names that an earlier process has given, by stored key.
+    before: HashMap<String, String>,
     /// The number to try next, where a name was taken: a manifest may have one name for all of its files.
     next: HashMap<String, usize>,
 }
 
 impl Names {
-    /// The URL's last segment if it is fit for it, else the declared type; numbered where that is taken.
-    pub(super) fn name(&mut self, file: &OutputFile) -> String {
+    /// What an earlier process has given: stored keys and names.
+    pub(super) fn given<'n>(names: impl Iterator<Item = (&'n str, &'n str)>) -> Names {
+        let before: HashMap<String, String> = names.map(|(key, name)| (key.to_owned(), name.to_owned())).collect();
+        Names { given: before.values().cloned().collect(), before, next: HashMap::new() }
+    }
+
+    /// The name that an earlier process has given to the file of this stored key. Else the URL's last segment if it is fit
+    /// for it, else the declared type; numbered where that is taken.
+    pub(super) fn name(&mut self, key: &str, file: &OutputFile) -> String {
+        if let Some(name) = self.before.get(key) {
+            return name.clone();
+        }
         let plain = file.url.name().map(str::to_owned);
         let name = plain
             .unwrap_or_else(|| file.declared_type.clone().filter(|name| is_word(name)).unwrap_or("file".to_owned()));
@@ -109,7 +128,11 @@ mod tests {
             ("https://h/y/", Some("../etc"), "file"),
             ("https://h/", None, "file-2"),
         ] {
-            assert_eq!(names.name(&file(url, declared_type)), expected);
+            assert_eq!(names.name("k", &file(url, declared_type)), expected);
+        }
+        let mut names = Names::given([("a", "x.ndjson"), ("b", "x.ndjson-2")].into_iter());
+        for (key, expected) in [("new", "x.ndjson-3"), ("b", "x.ndjson-2"), ("a", "x.ndjson")] {
+            assert_eq!(names.name(key, &file("https://h/x.ndjson", None)), expected);
         }
     }
 

@@ -43,7 +43,7 @@ pub(super) struct Seen {
 
 /// Length and hash of a file as it is.
 pub(super) fn receive(planned: &PlannedFile, reading: Reading) -> Result<Received, String> {
-    let source = front::open(&planned.place).map_err(|error| error.to_string())?;
+    let source = front::open(&planned.place, 0).map_err(|error| error.to_string())?;
     let mut content =
         Content::new(source, &planned.name, std::sync::Arc::default(), reading.budget.zstd_window_log_max);
     let mut space = vec![0; 64 << 10];
@@ -54,7 +54,7 @@ pub(super) fn receive(planned: &PlannedFile, reading: Reading) -> Result<Receive
 impl SourceFile {
     /// Gives every resource of the file, which has the number `at`, to collectors, and adds these to `sum`.
     pub(super) fn collect<C: Collect>(&self, at: usize, reading: Reading, sum: &mut C) -> Result<Seen, String> {
-        let source = front::open(&self.planned.place).map_err(|error| error.to_string())?;
+        let source = front::open(&self.planned.place, 0).map_err(|error| error.to_string())?;
         let budget = reading.budget;
         let mut content =
             Content::new(source, &self.planned.name, std::sync::Arc::default(), budget.zstd_window_log_max);

@@ -2,9 +2,11 @@
 
 #[expect(clippy::unwrap_used, reason = "a scene that cannot be set is a failed test")]
 mod scene;
+mod journal_limit;
 mod loading;
 mod bad_input;
 mod quarantine;
 mod manifests;
 mod runs;
+mod resuming;
 mod looking;

@@ -53,7 +53,7 @@ fn a_second_load_adds_and_the_schema_grows() {
 }
 
 #[test]
-fn a_run_that_died_at_work_leaves_readers_undisturbed_and_starts_over() {
+fn a_run_that_died_at_work_leaves_readers_undisturbed_and_goes_on() {
     let scene = scene();
     let first = scene.load();
     let visible =
@@ -80,7 +80,7 @@ fn a_run_that_died_at_work_leaves_readers_undisturbed_and_starts_over() {
     assert!(matches!(&warned[..], [Warning::Unfinished { run: unfinished, .. }] if *unfinished == run), "{warned:?}");
 
     let finished = scene.load_some(&["b.ndjson"]);
-    assert_eq!(finished.warnings, [Warning::StartedOver { run: run.clone() }]);
+    assert_eq!(finished.warnings, [Warning::TakenUp { run: run.clone(), lines: 0 }]);
     assert_eq!(finished.run, run);
     assert_ne!(finished.run, first.run);
     assert_eq!(scene.rows("Patient").len(), 30);

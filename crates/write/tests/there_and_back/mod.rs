@@ -88,11 +88,11 @@ fn load(
         RunTables::new(store.clone(), format!("_lake/staging/{run}"), run.to_owned(), settings.options.clone(), known);
     let mut parts = Vec::new();
     for worker in 0..settings.workers {
-        let mut set = TableSet::new(tables.clone(), worker);
+        let mut set = TableSet::new(tables.clone(), format!("w{worker}"));
         for number in range.clone().filter(|number| number * settings.workers / lines.len() == worker) {
             append(settings, &mut set, &lines[number], number);
         }
-        parts.extend(set.finish().expect("the store does not fail"));
+        parts.extend(set.finish().expect("the store does not fail").closed);
     }
     let receipts = tables.settle(parts).expect("the parts are sound");
     let schemas = tables.schemas();

@@ -1,0 +1,181 @@
+//! The BLAKE3 of a file's bytes as they come, in a form that another process can go on with.
+//!
+//! In go the bytes, in order, from the file's start or from the start of any block. Out come the chaining values of its
+//! blocks, each a subtree of BLAKE3's tree (BLAKE3 paper, section 2.1), and from these the hash of the whole. A chaining
+//! value that is known already is held against the one of the bytes that come again: so a file that has changed is
+//! noticed whatever its server says.
+
+use std::collections::BTreeMap;
+
+use blake3::Hasher;
+use blake3::hazmat::{ChainingValue, HasherExt, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root};
+
+/// Bytes of a block: a power of two. Larger ones are more to fetch again, smaller ones more to keep: this one costs 32
+/// bytes a MiB.
+pub(crate) const BLOCK_BYTES: u64 = 1 << 20;
+
+/// Chaining values by block.
+pub(crate) type Blocks = BTreeMap<u64, ChainingValue>;
+
+/// Hashes one file.
+pub(crate) struct BlockHash {
+    /// Of the whole blocks so far.
+    values: Vec<ChainingValue>,
+    /// Of the block that is coming, or of the last one if that has just become whole.
+    hasher: Box<Hasher>,
+    bytes: u64,
+    /// What an earlier process has found.
+    known: Blocks,
+    /// Of the values, the first that nobody has been told of.
+    untold: usize,
+    changed: bool,
+}
+
+impl BlockHash {
+    /// From block `first` on: `known` has the ones before it.
+    pub(crate) fn new(first: u64, known: Blocks) -> BlockHash {
+        let values: Vec<ChainingValue> = (0..first).map_while(|block| known.get(&block).copied()).collect();
+        debug_assert_eq!(values.len() as u64, first, "every block before the first is known");
+        let untold = values.len();
+        let mut hash = BlockHash { values, hasher: Box::default(), bytes: 0, known, untold, changed: false };
+        hash.bytes = hash.values.len() as u64 * BLOCK_BYTES;
+        if hash.bytes > 0 {
+            hash.hasher.set_input_offset(hash.bytes);
+        }
+        hash
+    }
+
+    /// The block to go on with, for a file of which so much need not be read again. The last whole block before is read
+    /// once more: it tells whether the file is the same.
+    pub(crate) fn first_block(needed_from: u64, known: &Blocks) -> u64 {
+        let whole = (0..needed_from / BLOCK_BYTES).take_while(|block| known.contains_key(block)).count() as u64;
+        whole.saturating_sub(1)
+    }
+
+    /// Bytes of the file so far, those counted that were not hashed here.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next bytes.
+    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let within = self.bytes % BLOCK_BYTES;
+            if within == 0 && self.bytes > 0 && self.hasher.count() > 0 {
+                // `reset` leaves the offset of the block before behind.
+                *self.hasher = Hasher::new();
+                self.hasher.set_input_offset(self.bytes);
+            }
+            let taken = bytes.len().min((BLOCK_BYTES - within) as usize);
+            self.hasher.update(&bytes[..taken]);
+            self.bytes += taken as u64;
+            bytes = &bytes[taken..];
+            if self.bytes.is_multiple_of(BLOCK_BYTES) {
+                let value = self.hasher.finalize_non_root();
+                let block = self.values.len() as u64;
+                self.changed |= self.known.get(&block).is_some_and(|known| *known != value);
+                self.values.push(value);
+            }
+        }
+    }
+
+    /// Whether bytes that came again were other ones.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// The chaining values that have come since the last time, but for those that were known.
+    pub(crate) fn untold(&mut self) -> Blocks {
+        let new = (self.untold..self.values.len()).map(|block| (block as u64, self.values[block]));
+        let new = new.filter(|(block, _)| !self.known.contains_key(block)).collect();
+        self.untold = self.values.len();
+        new
+    }
+
+    /// The BLAKE3 of all bytes, in hex.
+    pub(crate) fn finish(&self) -> String {
+        if self.bytes <= BLOCK_BYTES {
+            return self.hasher.finalize().to_hex().to_string();
+        }
+        let mut leaves = self.values.clone();
+        if !self.bytes.is_multiple_of(BLOCK_BYTES) {
+            leaves.push(self.hasher.finalize_non_root());
+        }
+        let (left, right) = halves(&leaves, self.bytes);
+        merge_subtrees_root(&left, &right, Mode::Hash).to_hex().to_string()
+    }
+}
+
+/// The chaining values of a tree's two halves.
+fn halves(leaves: &[ChainingValue], bytes: u64) -> (ChainingValue, ChainingValue) {
+    let left_bytes = left_subtree_len(bytes);
+    let (left, right) = leaves.split_at((left_bytes / BLOCK_BYTES) as usize);
+    (subtree(left, left_bytes), subtree(right, bytes - left_bytes))
+}
+
+fn subtree(leaves: &[ChainingValue], bytes: u64) -> ChainingValue {
+    if let [leaf] = leaves {
+        return *leaf;
+    }
+    let (left, right) = halves(leaves, bytes);
+    merge_subtrees_non_root(&left, &right, Mode::Hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(len: u64) -> Vec<u8> {
+        (0..len).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 13) as u8).collect()
+    }
+
+    #[track_caller]
+    fn check(len: u64, piece: usize) {
+        let bytes = bytes(len);
+        let expected = blake3::hash(&bytes).to_hex().to_string();
+        let mut whole = BlockHash::new(0, Blocks::new());
+        let mut known = Blocks::new();
+        for piece in bytes.chunks(piece) {
+            whole.update(piece);
+            known.extend(whole.untold());
+        }
+        assert_eq!((whole.bytes(), whole.finish()), (len, expected.clone()), "{len} bytes");
+        assert_eq!(known.len() as u64, len / BLOCK_BYTES);
+        for needed_from in [0, 1, BLOCK_BYTES, 2 * BLOCK_BYTES, 3 * BLOCK_BYTES + 7, len] {
+            let first = BlockHash::first_block(needed_from.min(len), &known);
+            assert!(first == 0 || (first + 1) * BLOCK_BYTES <= needed_from);
+            let mut rest = BlockHash::new(first, known.clone());
+            rest.update(&bytes[(first * BLOCK_BYTES) as usize..]);
+            assert!(!rest.has_changed() && rest.untold().is_empty());
+            assert_eq!((rest.bytes(), rest.finish()), (len, expected.clone()), "{len} bytes from block {first}");
+        }
+    }
+
+    #[test]
+    fn the_hash_is_blake3_however_it_is_made() {
+        for blocks in 0..=5 {
+            for beside in [-1_i64, 0, 1, 1024, 70_000] {
+                let len = blocks * BLOCK_BYTES as i64 + beside;
+                if len >= 0 {
+                    check(len as u64, 300_007);
+                }
+            }
+        }
+        check(9 * BLOCK_BYTES, 4 << 20);
+        check(2 * BLOCK_BYTES + 5, 1 << 10);
+    }
+
+    #[test]
+    fn another_file_is_noticed() {
+        let mut bytes = bytes(4 * BLOCK_BYTES);
+        let mut whole = BlockHash::new(0, Blocks::new());
+        whole.update(&bytes);
+        let known = whole.untold();
+        bytes[2 * BLOCK_BYTES as usize + 9] ^= 1;
+        let mut again = BlockHash::new(BlockHash::first_block(3 * BLOCK_BYTES, &known), known);
+        again.update(&bytes[2 * BLOCK_BYTES as usize..3 * BLOCK_BYTES as usize - 1]);
+        assert!(!again.has_changed());
+        again.update(&bytes[3 * BLOCK_BYTES as usize - 1..]);
+        assert!(again.has_changed());
+    }
+}
