@@ -58,7 +58,7 @@ fn a_file_that_changes_on_the_way_is_begun_anew() {
         let outcome = payer.export(&[]);
         payer.is_whole(&outcome);
         rows_are(&payer, &new);
-        outcome.tells("the work starts over");
+        outcome.tells("what came of it is forgotten, and it is loaded anew");
     });
 }
 

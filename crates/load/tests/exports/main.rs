@@ -4,3 +4,4 @@
 mod scene;
 mod hauling;
 mod taking_up;
+mod inside_files;
