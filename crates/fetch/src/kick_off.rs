@@ -186,14 +186,14 @@ async fn attempt(http: &Http, outgoing: &Outgoing) -> Result<Reading, Failed> {
     })?;
     let (status, headers, url) = (answer.status(), answer.headers().clone(), answer.url().clone());
     if status == StatusCode::ACCEPTED
-        && let Some(location) = answer::location_of(&headers, &url, outgoing)
+        && let Some(location) = answer::location_of(http, &headers, &url, outgoing)
     {
         answer.discard().await;
         return Ok(Reading::Accepted(location));
     }
     let begun = if status.is_success() { Begun::Perhaps } else { Begun::No };
     let text = answer.text(MAX_ANSWER_BYTES).await;
-    let body = match (text, answer::location_of(&headers, &url, outgoing)) {
+    let body = match (text, answer::location_of(http, &headers, &url, outgoing)) {
         (Ok(body), _) => body,
         (Err(_), Some(location)) if status.is_success() => return Ok(Reading::Accepted(location)),
         (Err(failure), _) => return Err(Failed { failure, asked: None, begun }),

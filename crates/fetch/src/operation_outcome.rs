@@ -153,9 +153,9 @@ fn split_at_url(word: &str) -> Option<(&str, &str, &str)> {
     Some((before, url, &rest[url.len()..]))
 }
 
-/// The first http or https URL in a text.
-pub(crate) fn first_url(text: &str) -> Option<Url> {
-    text.split_whitespace().find_map(|word| Url::parse(split_at_url(word)?.1).ok())
+/// The http and https URLs in a text, at most one a word.
+pub(crate) fn urls(text: &str) -> impl Iterator<Item = Url> {
+    text.split_whitespace().filter_map(|word| Url::parse(split_at_url(word)?.1).ok())
 }
 
 #[cfg(test)]
@@ -243,14 +243,15 @@ mod tests {
     #[test]
     fn urls_are_found_in_texts() {
         #[track_caller]
-        fn check(text: &str, expected: Option<&str>) {
-            assert_eq!(first_url(text).as_ref().map(Url::as_str), expected);
+        fn check(text: &str, expected: &[&str]) {
+            assert_eq!(urls(text).map(String::from).collect::<Vec<_>>(), expected);
         }
-        check("Track job at https://a.example/v1/t/$export/job/7", Some("https://a.example/v1/t/$export/job/7"));
-        check("at <https://a.example/job/7>.", Some("https://a.example/job/7"));
-        check("\"http://a.example:8/job?id=7\",", Some("http://a.example:8/job?id=7"));
-        check("https://[ then https://b.example/x", Some("https://b.example/x"));
-        check("ftp://a.example/x", None);
-        check("", None);
+        check("Track job at https://a.example/v1/t/$export/job/7", &["https://a.example/v1/t/$export/job/7"]);
+        check("at <https://a.example/job/7>.", &["https://a.example/job/7"]);
+        check("\"http://a.example:8/job?id=7\",", &["http://a.example:8/job?id=7"]);
+        check("https://[ then https://b.example/x", &["https://b.example/x"]);
+        check("https://a.example/x, then https://b.example/x", &["https://a.example/x", "https://b.example/x"]);
+        check("ftp://a.example/x", &[]);
+        check("", &[]);
     }
 }
