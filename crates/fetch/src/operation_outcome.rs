@@ -131,12 +131,23 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 fn shown_word(word: &str) -> String {
-    if let Some((before, url, after)) = split_at_url(word) {
-        let url = Url::parse(url).map_or_else(|_| "…".to_owned(), |url| SecretUrl::new(url).to_string());
-        return format!("{before}{url}{after}");
+    let (mut line, mut rest) = (String::new(), word);
+    // One word may hold several, such as a link's target and its text. What would be cut off is not looked at.
+    while let Some((before, url, after)) = split_at_url(rest).filter(|_| line.chars().count() <= SHOWN_CHARS) {
+        line.push_str(&shown_plain(before));
+        match Url::parse(url) {
+            Ok(url) => line.push_str(&SecretUrl::new(url).to_string()),
+            Err(_) => line.push('…'),
+        }
+        rest = after;
     }
-    let before_query = word.split_once('?').filter(|(_, query)| query.contains('=')).map(|(before, _)| before);
-    match before_query.unwrap_or(word) {
+    line + &shown_plain(rest)
+}
+
+/// What is no URL: without what looks like a query or a key.
+fn shown_plain(text: &str) -> String {
+    let before_query = text.split_once('?').filter(|(_, query)| query.contains('=')).map(|(before, _)| before);
+    match before_query.unwrap_or(text) {
         long if long.chars().count() > PLAIN_WORD_CHARS => "…".to_owned(),
         before if before_query.is_some() => format!("{before}?…"),
         plain => plain.to_owned(),
@@ -236,6 +247,12 @@ mod tests {
         check("really?", "really?");
         check(&format!("token {} refused", "e".repeat(41)), "token … refused");
         check("https://[sesame", "…");
+        check(
+            "<a|href='https://a.example/?x'>https://b.example/y?sesame</a>",
+            "<a|href='https://a.example/?…'>https://b.example/y?…</a>",
+        );
+        check(r"https://a.example\ud800?key=sesame", r"https://a.example/\ud800?…");
+        check(&format!("{key}'https://a.example'{key}", key = "e".repeat(41)), "…https://a.example/…");
         assert_eq!(shown(&"é".repeat(40)).chars().count(), 40);
         assert_eq!(shown(&"éé ".repeat(150)).chars().count(), 300);
     }
