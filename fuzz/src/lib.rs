@@ -5,6 +5,9 @@
 
 pub mod frame;
 pub mod parse;
+pub mod manifest;
+pub mod headers;
+pub mod payer;
 
 /// Resources out of bytes, and what is asked of them; both stand beside the test that shares them.
 #[path = "../../crates/write/tests/generator/mod.rs"]

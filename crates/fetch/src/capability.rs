@@ -5,8 +5,9 @@
 use serde_json::Value;
 
 use crate::discovery::{self, CapabilityStatement, Document};
-use crate::error::{FetchError, short_text};
+use crate::error::FetchError;
 use crate::http::{Credentials, Http};
+use crate::operation_outcome::shown;
 
 /// What a server says of itself. Texts are shortened to one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,11 +60,11 @@ pub(crate) async fn ask(http: &Http) -> Result<Capability, FetchError> {
 }
 
 fn text(document: &Document, pointer: &str) -> Option<String> {
-    document.json.pointer(pointer).and_then(Value::as_str).map(short_text).filter(|text| !text.is_empty())
+    document.json.pointer(pointer).and_then(Value::as_str).map(shown).filter(|text| !text.is_empty())
 }
 
 fn texts(document: &Document, pointer: &str) -> Vec<String> {
-    document.strings(pointer).iter().map(|text| short_text(text)).collect()
+    document.strings(pointer).iter().map(|text| shown(text)).collect()
 }
 
 /// Operations are named `export` (or `patient-export`, `group-export`), or only defined as such (Bulk Data Access, section

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::{HeaderMap, StatusCode};
 use url::Url;
 
 use crate::capability::{self, Capability};
@@ -18,7 +19,7 @@ use crate::output_file::{FileStream, FileVersion};
 use crate::profile::Kind;
 use crate::retry::Patience;
 use crate::secret_url::SecretUrl;
-use crate::status::Poller;
+use crate::status::{self, Poller, Status};
 use crate::token::{Auth, TokenFacts};
 
 /// Whom to ask, as whom, and how patiently.
@@ -120,6 +121,38 @@ impl Client {
     )]
     pub fn poll(&self, location: PollingLocation) -> Poller {
         Poller::new(self.http.clone(), &location)
+    }
+
+    /// What an answer to a kick-off says, as [`Client::kick_off`] would read it; nothing is sent, and the observer hears of
+    /// nothing. Of a manifest in several pages it is the first one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::kick_off`]; for an answer that says "not now", what it comes to if it stays so.
+    pub fn read_kick_off(
+        &self,
+        export: &ExportParameters,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<KickOff, FetchError> {
+        kick_off::read_answer(&self.http, export, status, headers, body)
+    }
+
+    /// What an answer to a status request says, as [`Poller::next`] would read it; nothing is sent, and the observer hears
+    /// of nothing. Of a manifest in several pages it is the first one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Poller::next`]; for an answer that says "not now", what it comes to if it stays so.
+    pub fn read_status(
+        &self,
+        location: &PollingLocation,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Status, FetchError> {
+        status::read_answer(&self.http, location, status, headers, body)
     }
 
     /// The bytes of an output file; sends nothing yet. All streams of a client together keep to what each host bears.

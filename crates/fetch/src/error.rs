@@ -1,7 +1,7 @@
 //! Why a request, or the whole of an export, gives no result.
 //!
 //! No error holds a secret, a URL's query or a resource's content: URLs are written by [`SecretUrl`](crate::SecretUrl), and
-//! of a server's free text only what [`short_text`] lets through.
+//! of a server's free text only what [`shown`](crate::operation_outcome::shown) lets through.
 
 use std::error::Error;
 use std::fmt;
@@ -139,48 +139,9 @@ impl Error for FetchError {
     }
 }
 
-/// The most of a server's free text that goes into an error, in characters.
-const SHORT_TEXT_CHARS: usize = 200;
-
-/// A server's free text, as far as it may stand in an error or an event: one line, no control characters, shortened, and
-/// without anything that looks like a URL's query or a token (a word of more than 40 characters).
-pub(crate) fn short_text(text: &str) -> String {
-    let mut shown = String::new();
-    let printable = text.split(|c: char| c.is_whitespace() || c.is_control());
-    for word in printable.filter(|word| !word.is_empty()) {
-        if !shown.is_empty() {
-            shown.push(' ');
-        }
-        let word = word.split_once('?').filter(|_| word.contains("://")).map_or(word, |(before, _)| before);
-        if word.chars().count() > 40 && !word.contains("://") {
-            shown.push('…');
-        } else {
-            shown.push_str(word);
-        }
-        if shown.chars().count() > SHORT_TEXT_CHARS {
-            return shown.chars().take(SHORT_TEXT_CHARS).chain(['…']).collect();
-        }
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(text: &str, expected: &str) {
-        assert_eq!(short_text(text), expected);
-    }
-
-    #[test]
-    fn free_text_is_one_short_line() {
-        check("", "");
-        check(" a\n\tb\u{1b}[31m c\0", "a b [31m c");
-        check("see https://a.example/x?token=1 now", "see https://a.example/x now");
-        check(&format!("token {} refused", "e".repeat(41)), "token … refused");
-        check(&"word ".repeat(100), &format!("{}…", "word ".repeat(40)));
-    }
 
     #[test]
     fn all_is_there_to_decide_read_and_dig() {

@@ -17,7 +17,7 @@ use url::Url;
 use crate::error::{ErrorKind, FetchError};
 use crate::event::FetchEvent;
 use crate::http::{Attempts, Credentials, Http, Outgoing, Whole};
-use crate::manifest::Manifest;
+use crate::manifest::{Around, Manifest};
 use crate::origin::Origin;
 use crate::retry::Backoff;
 use crate::secret_url::SecretUrl;
@@ -186,14 +186,14 @@ async fn attempt(http: &Http, outgoing: &Outgoing) -> Result<Reading, Failed> {
     })?;
     let (status, headers, url) = (answer.status(), answer.headers().clone(), answer.url().clone());
     if status == StatusCode::ACCEPTED
-        && let Some(location) = answer::location_of(&headers, &url, outgoing)
+        && let Some(location) = answer::location_of(http, &headers, &url, outgoing)
     {
         answer.discard().await;
         return Ok(Reading::Accepted(location));
     }
     let begun = if status.is_success() { Begun::Perhaps } else { Begun::No };
     let text = answer.text(MAX_ANSWER_BYTES).await;
-    let body = match (text, answer::location_of(&headers, &url, outgoing)) {
+    let body = match (text, answer::location_of(http, &headers, &url, outgoing)) {
         (Ok(body), _) => body,
         (Err(_), Some(location)) if status.is_success() => return Ok(Reading::Accepted(location)),
         (Err(failure), _) => return Err(Failed { failure, asked: None, begun }),
@@ -206,9 +206,37 @@ fn never_stood(failure: &FetchError) -> bool {
     failure.source().and_then(|source| source.downcast_ref::<reqwest::Error>()).is_some_and(reqwest::Error::is_connect)
 }
 
-fn accepted(http: &Http, location: Url) -> Result<KickOff, FetchError> {
+/// What one answer says, without another request: a manifest is as far as its first page goes.
+///
+/// Errors: as [`send`], and for an answer that says "not now" what it comes to if it stays so.
+pub(crate) fn read_answer(
+    http: &Http,
+    export: &ExportParameters,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<KickOff, FetchError> {
+    let outgoing = request(http, export)?;
+    let answer = Whole { status, headers: headers.clone(), url: outgoing.url.clone(), body: body.to_vec() };
+    match answer::read(http, &outgoing, &answer) {
+        Reading::Accepted(location) => {
+            let (location, _) = admitted(http, location)?;
+            Ok(KickOff::Accepted(PollingLocation::new(location)))
+        }
+        Reading::Done(body, url) => Ok(KickOff::Done(Manifest::of_page(*body, &Around::new(http, &url))?)),
+        Reading::NotNow { failure, .. } | Reading::Final(failure) => Err(failure),
+    }
+}
+
+/// A polling location as it is asked, and its origin. Errors: [`ErrorKind::UntrustedOrigin`].
+fn admitted(http: &Http, location: Url) -> Result<(Url, Origin), FetchError> {
     let location = http.at_home(location);
     let origin = http.origins().admit(&location, "polling location")?;
+    Ok((location, origin))
+}
+
+fn accepted(http: &Http, location: Url) -> Result<KickOff, FetchError> {
+    let (location, origin) = admitted(http, location)?;
     if !http.origins().may_have_credentials(&location) {
         http.observer().fetch_event(FetchEvent::Warning(&format!(
             "the polling location is at {origin}, which is neither the configured origin nor a trusted one: it is asked \

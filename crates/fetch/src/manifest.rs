@@ -95,8 +95,13 @@ impl Manifest {
         if body.has_unreadable_lists() {
             return Err(no_manifest("it has a list of files that cannot be read"));
         }
+        Manifest::of_page(body, &Around { origins: &origins, place: &place, url })
+    }
+
+    /// As if there were no other page. Errors: as [`Joined::add`].
+    pub(crate) fn of_page(body: Body, around: &Around<'_>) -> Result<Manifest, FetchError> {
         let mut joined = Joined::default();
-        joined.add(body, &Around { origins: &origins, place: &place, url })?;
+        joined.add(body, around)?;
         Ok(joined.manifest())
     }
 }

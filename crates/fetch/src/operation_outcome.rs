@@ -131,12 +131,23 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 fn shown_word(word: &str) -> String {
-    if let Some((before, url, after)) = split_at_url(word) {
-        let url = Url::parse(url).map_or_else(|_| "…".to_owned(), |url| SecretUrl::new(url).to_string());
-        return format!("{before}{url}{after}");
+    let (mut line, mut rest) = (String::new(), word);
+    // One word may hold several, such as a link's target and its text. What would be cut off is not looked at.
+    while let Some((before, url, after)) = split_at_url(rest).filter(|_| line.chars().count() <= SHOWN_CHARS) {
+        line.push_str(&shown_plain(before));
+        match Url::parse(url) {
+            Ok(url) => line.push_str(&SecretUrl::new(url).to_string()),
+            Err(_) => line.push('…'),
+        }
+        rest = after;
     }
-    let before_query = word.split_once('?').filter(|(_, query)| query.contains('=')).map(|(before, _)| before);
-    match before_query.unwrap_or(word) {
+    line + &shown_plain(rest)
+}
+
+/// What is no URL: without what looks like a query or a key.
+fn shown_plain(text: &str) -> String {
+    let before_query = text.split_once('?').filter(|(_, query)| query.contains('=')).map(|(before, _)| before);
+    match before_query.unwrap_or(text) {
         long if long.chars().count() > PLAIN_WORD_CHARS => "…".to_owned(),
         before if before_query.is_some() => format!("{before}?…"),
         plain => plain.to_owned(),
@@ -153,9 +164,9 @@ fn split_at_url(word: &str) -> Option<(&str, &str, &str)> {
     Some((before, url, &rest[url.len()..]))
 }
 
-/// The first http or https URL in a text.
-pub(crate) fn first_url(text: &str) -> Option<Url> {
-    text.split_whitespace().find_map(|word| Url::parse(split_at_url(word)?.1).ok())
+/// The http and https URLs in a text, at most one a word.
+pub(crate) fn urls(text: &str) -> impl Iterator<Item = Url> {
+    text.split_whitespace().filter_map(|word| Url::parse(split_at_url(word)?.1).ok())
 }
 
 #[cfg(test)]
@@ -236,6 +247,12 @@ mod tests {
         check("really?", "really?");
         check(&format!("token {} refused", "e".repeat(41)), "token … refused");
         check("https://[sesame", "…");
+        check(
+            "<a|href='https://a.example/?x'>https://b.example/y?sesame</a>",
+            "<a|href='https://a.example/?…'>https://b.example/y?…</a>",
+        );
+        check(r"https://a.example\ud800?key=sesame", r"https://a.example/\ud800?…");
+        check(&format!("{key}'https://a.example'{key}", key = "e".repeat(41)), "…https://a.example/…");
         assert_eq!(shown(&"é".repeat(40)).chars().count(), 40);
         assert_eq!(shown(&"éé ".repeat(150)).chars().count(), 300);
     }
@@ -243,14 +260,15 @@ mod tests {
     #[test]
     fn urls_are_found_in_texts() {
         #[track_caller]
-        fn check(text: &str, expected: Option<&str>) {
-            assert_eq!(first_url(text).as_ref().map(Url::as_str), expected);
+        fn check(text: &str, expected: &[&str]) {
+            assert_eq!(urls(text).map(String::from).collect::<Vec<_>>(), expected);
         }
-        check("Track job at https://a.example/v1/t/$export/job/7", Some("https://a.example/v1/t/$export/job/7"));
-        check("at <https://a.example/job/7>.", Some("https://a.example/job/7"));
-        check("\"http://a.example:8/job?id=7\",", Some("http://a.example:8/job?id=7"));
-        check("https://[ then https://b.example/x", Some("https://b.example/x"));
-        check("ftp://a.example/x", None);
-        check("", None);
+        check("Track job at https://a.example/v1/t/$export/job/7", &["https://a.example/v1/t/$export/job/7"]);
+        check("at <https://a.example/job/7>.", &["https://a.example/job/7"]);
+        check("\"http://a.example:8/job?id=7\",", &["http://a.example:8/job?id=7"]);
+        check("https://[ then https://b.example/x", &["https://b.example/x"]);
+        check("https://a.example/x, then https://b.example/x", &["https://a.example/x", "https://b.example/x"]);
+        check("ftp://a.example/x", &[]);
+        check("", &[]);
     }
 }

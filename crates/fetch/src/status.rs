@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
@@ -173,10 +173,7 @@ impl Poller {
                 {
                     so_far = self.look_ahead(so_far, next).await.map_err(refused)?;
                 }
-                let so_far = Some(so_far.manifest()).filter(|manifest| !manifest.files.is_empty());
-                let progress = answer.headers.get(&X_PROGRESS).and_then(|text| text.to_str().ok()).map(shown);
-                let progress = progress.filter(|progress| !progress.is_empty());
-                Ok(Some(Status::Running(Running { progress, batches, so_far, next_in })))
+                Ok(Some(Status::Running(running(&answer.headers, batches, &so_far, next_in))))
             }
             Reading::NotNow(failure) => Err((failure, Try::Again(asked))),
             // A page's URL may have expired; the location itself has nothing before it.
@@ -265,6 +262,40 @@ impl Poller {
             |asked| asked.max(SHORTEST_WAIT),
         );
         wait.min(self.http.options().patience.max_wait)
+    }
+}
+
+fn running(headers: &HeaderMap, batches: Option<Batches>, so_far: &Joined, next_in: Duration) -> Running {
+    let progress = headers.get(&X_PROGRESS).and_then(|text| text.to_str().ok()).map(shown);
+    Running {
+        progress: progress.filter(|progress| !progress.is_empty()),
+        batches,
+        so_far: Some(so_far.manifest()).filter(|manifest| !manifest.files.is_empty()),
+        next_in,
+    }
+}
+
+/// What one answer says, without another request: a manifest is as far as its first page goes.
+///
+/// Errors: as [`Poller::next`], and for an answer that says "not now" what it comes to if it stays so.
+pub(crate) fn read_answer(
+    http: &Http,
+    location: &PollingLocation,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Status, FetchError> {
+    let around = Around::new(http, location.expose());
+    match read(status, headers, body) {
+        Reading::Complete(body) => Ok(Status::Complete(Manifest::of_page(body, &around)?)),
+        Reading::Running(body) => {
+            let next_in = Poller::new(http.clone(), location).wait_for(http.retry_after(headers));
+            let batches = body.as_ref().and_then(Body::batches);
+            let mut joined = Joined::default();
+            body.map(|body| joined.add(body, &around)).transpose()?;
+            Ok(Status::Running(running(headers, batches, &joined, next_in)))
+        }
+        Reading::NotNow(failure) | Reading::Gone(failure) | Reading::Final(failure) => Err(failure),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What an answer to a kick-off says: where to ask, that it is done already, that it is not the time, or no.
 //!
 //! Servers put the polling location in several places. Here they are, in the order in which they are believed:
-//! `Content-Location`, as the guide has it; `Location`; the first URL in an OperationOutcome's text; an id that ends one.
+//! `Content-Location`, as the guide has it; `Location`; the first URL in an OperationOutcome's text; an id that ends one. The
+//! kick-off's own URL is in none of them: to ask it is to begin another export.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::{Begun, WHAT};
 use crate::error::{ErrorKind, FetchError};
 use crate::http::{Http, Outgoing, Whole};
 use crate::manifest::Body;
-use crate::operation_outcome::{OperationOutcome, Severity, first_url};
+use crate::operation_outcome::{OperationOutcome, Severity, urls};
 use crate::retry::is_transient;
 use crate::status::{self, said};
 
@@ -44,11 +45,12 @@ pub(super) fn read(http: &Http, outgoing: &Outgoing, answer: &Whole) -> Reading 
     {
         return done(body);
     }
-    if let Some(location) = location_of(&answer.headers, &answer.url, outgoing) {
+    if let Some(location) = location_of(http, &answer.headers, &answer.url, outgoing) {
         return Reading::Accepted(location);
     }
     let texts = || outcome.iter().flat_map(OperationOutcome::texts);
-    if let Some(location) = texts().find_map(first_url) {
+    let elsewhere = |location: &Url| !is_kick_off(http, location, &answer.url, outgoing);
+    if let Some(location) = texts().flat_map(urls).find(elsewhere) {
         return Reading::Accepted(location);
     }
     if let Some(id) = texts().find_map(trailing_id) {
@@ -112,14 +114,29 @@ fn refused(said: &str) -> FetchError {
     FetchError::new(ErrorKind::ExportFailed, format!("the server refuses the export: {said}"))
 }
 
-/// What a header says. The kick-off's own URL is none to ask: each GET of it would begin another export.
-pub(super) fn location_of(headers: &HeaderMap, url: &Url, outgoing: &Outgoing) -> Option<Url> {
+/// What a header says.
+pub(super) fn location_of(http: &Http, headers: &HeaderMap, url: &Url, outgoing: &Outgoing) -> Option<Url> {
     [CONTENT_LOCATION, LOCATION].into_iter().find_map(|name| {
         let text = headers.get(name)?.to_str().ok()?.trim();
         let location = Some(text).filter(|text| !text.is_empty()).and_then(|text| url.join(text).ok())?;
-        let own = outgoing.method == Method::GET && (location == *url || location == outgoing.url);
-        (!own && matches!(location.scheme(), "https" | "http")).then_some(location)
+        let elsewhere = !is_kick_off(http, &location, url, outgoing);
+        (elsewhere && matches!(location.scheme(), "https" | "http")).then_some(location)
     })
+}
+
+/// Whether the location is the kick-off's own URL, answered at `url`, with its parameters or without any. That is none to
+/// ask: each GET of it would begin another export.
+fn is_kick_off(http: &Http, location: &Url, url: &Url, outgoing: &Outgoing) -> bool {
+    let mut location = http.at_home(location.clone());
+    location.set_fragment(None);
+    let is = |own: &Url| {
+        let mut own = own.clone();
+        own.set_fragment(None);
+        let whole = own == location;
+        own.set_query(None);
+        whole || own == location
+    };
+    outgoing.method == Method::GET && (is(url) || is(&outgoing.url))
 }
 
 /// An id at the end of a text: one word, with a digit in it, as UUIDs, numbers and the like have and plain words do not.

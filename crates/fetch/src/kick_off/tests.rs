@@ -227,6 +227,17 @@ async fn where_servers_put_the_location() {
     .await;
     check(
         oneup,
+        "1upHealth: behind the kick-off's own, by any name",
+        |host| {
+            let path = "v1/bison/bulk-data/r4/$export";
+            let own = format!("http://{host}/{path}, https://gateway.other.example/{path}#now and");
+            Reply::new(202, tracking(&format!("Accepted {own} https://gateway.other.example/{path}/job/j-2")))
+        },
+        &format!("{JOB}j-2"),
+    )
+    .await;
+    check(
+        oneup,
         "in the diagnostics",
         |host| {
             let issue = format!(r#"{{"severity":"information","code":"x","diagnostics":"<http://{host}/job/9>"}}"#);

@@ -135,7 +135,12 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     if headers.contains_key(TRANSFER_ENCODING) {
         return None;
     }
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+    number(headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim())
+}
+
+/// Digits and nothing else, not even a plus.
+fn number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 /// `Content-Range` (RFC 9110, section 14.4).
@@ -152,7 +157,6 @@ impl ContentRange {
         let text = headers.get(CONTENT_RANGE)?.to_str().ok()?.trim();
         let (unit, rest) = text.split_once(' ')?;
         let (range, total) = rest.trim().split_once('/')?;
-        let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
         let total = if total == "*" { None } else { Some(number(total)?) };
         let start = if range == "*" {
             None

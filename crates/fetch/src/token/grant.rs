@@ -10,8 +10,9 @@ use serde_json::Value;
 use url::{Url, form_urlencoded};
 
 use super::{Auth, SecretStyle, access_type_hint, bearer, owner};
-use crate::error::{ErrorKind, FetchError, short_text};
+use crate::error::{ErrorKind, FetchError};
 use crate::http::{Attempts, Credentials, Http, Outgoing, Whole};
+use crate::operation_outcome::shown;
 use crate::retry::{Backoff, is_transient};
 
 /// For errors and events.
@@ -108,7 +109,7 @@ fn read(http: &Http, answer: &Whole) -> Result<Grant, FetchError> {
     }
     let token = body.get("access_token").and_then(Value::as_str).ok_or_else(|| unusable("holds no access_token"))?;
     let authorization = bearer(token).ok_or_else(|| unusable("holds an access_token that no header can carry"))?;
-    let scopes = body.get("scope").and_then(Value::as_str).map(short_text).filter(|scopes| !scopes.is_empty());
+    let scopes = body.get("scope").and_then(Value::as_str).map(shown).filter(|scopes| !scopes.is_empty());
     Ok(Grant { authorization, seconds: body.get("expires_in").and_then(seconds), scopes })
 }
 
@@ -123,13 +124,13 @@ fn seconds(expires_in: &Value) -> Option<u64> {
 }
 
 fn refusal(http: &Http, answer: &Whole, body: &Value) -> FetchError {
-    let code = body.get("error").and_then(Value::as_str).map(short_text).filter(|code| !code.is_empty());
+    let code = body.get("error").and_then(Value::as_str).map(shown).filter(|code| !code.is_empty());
     let description = body.get("error_description").and_then(Value::as_str).unwrap_or_default();
     let mut message = format!("the token endpoint answers {}", answer.status);
     if let Some(code) = &code {
         message = format!("{message}, {code}");
     }
-    let description = short_text(&without_secret(http, description));
+    let description = shown(&without_secret(http, description));
     if !description.is_empty() {
         message = format!("{message}: {description}");
     }
