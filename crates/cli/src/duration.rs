@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// A length of time, longer than nothing.
+/// A length of time; longer than nothing where nothing else is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
     /// How long.
@@ -18,6 +18,16 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Span, String> {
+        match Span::or_nothing(text)? {
+            span if span.duration.is_zero() => Err("a duration of nothing leaves no time for anything".to_owned()),
+            span => Ok(span),
+        }
+    }
+}
+
+impl Span {
+    /// The same where nothing (`0s`) has a meaning too.
+    pub fn or_nothing(text: &str) -> Result<Span, String> {
         let text = text.trim();
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(format!("a duration has a unit: {text}s, {text}min or {text}h"));
@@ -25,9 +35,6 @@ impl FromStr for Span {
         let signed: SignedDuration =
             text.parse().map_err(|_| "a duration is a number and a unit, like 30s, 5min or 2h".to_owned())?;
         let duration = Duration::try_from(signed).map_err(|_| "a duration is not negative".to_owned())?;
-        if duration.is_zero() {
-            return Err("a duration of nothing leaves no time for anything".to_owned());
-        }
         Ok(Span { duration })
     }
 }
@@ -62,6 +69,13 @@ mod tests {
         check("2h 30m", 9_000_000, "2h 30m");
         check("250ms", 250, "250ms");
         check("PT5M", 300_000, "5m");
+    }
+
+    #[test]
+    fn nothing_is_a_duration_where_it_has_a_meaning() {
+        assert_eq!(Span::or_nothing("0s"), Ok(Span { duration: Duration::ZERO }));
+        assert_eq!(Span::or_nothing("1min"), "60s".parse());
+        assert!(Span::or_nothing("0").is_err() && Span::or_nothing("-1s").is_err());
     }
 
     #[test]

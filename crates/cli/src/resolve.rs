@@ -101,6 +101,7 @@ fn loading(args: &LoadingArgs) -> Result<LoadOptions, Failure> {
         threads: args.threads.map_or(defaults.threads, usize::from),
         max_line_bytes,
         max_depth: args.max_depth.unwrap_or(defaults.max_depth),
+        checkpoint: args.checkpoint.map_or(defaults.checkpoint, |span| span.duration),
         annotations,
         layout: args.layout.map(|layout| match layout {
             LayoutArg::Plain => Layout::Plain,
@@ -156,6 +157,8 @@ pub fn lake(text: &str) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use clap::Parser;
 
     use super::*;
@@ -172,7 +175,7 @@ mod tests {
     #[test]
     fn every_option_arrives() {
         let job = load_job(
-            "lakehaul load a - --to l --memory 2GiB --threads 3 --max-line 1MB --max-depth 9 --allow-rejects=4 --allow-partial \
+            "lakehaul load a - --to l --memory 2GiB --threads 3 --max-line 1MB --max-depth 9 --checkpoint 0s --allow-rejects=4 --allow-partial \
              --new-run --annotate references,dates --layout hive --keep-json --mode 640 --engine tape",
         )
         .expect("is meant");
@@ -182,6 +185,7 @@ mod tests {
         let options = job.request.options;
         assert_eq!((options.memory_bytes, options.threads, options.max_line_bytes), (2 << 30, 3, Some(1_000_000)));
         assert_eq!((options.max_depth, options.layout, options.keep_json), (9, Some(Layout::Hive), Some(true)));
+        assert_eq!(options.checkpoint, Duration::ZERO);
         assert_eq!((options.mode, options.new_run, options.engine), (Some(0o640), true, Engine::Tape));
         assert_eq!(options.annotations.expect("given").to_string(), "dates,references");
     }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 
+use crate::duration::Span;
 use crate::exit::RejectLimit;
 use crate::size::Size;
 
@@ -60,6 +61,11 @@ pub struct LoadingArgs {
     #[arg(long, env = "LAKEHAUL_MAX_DEPTH", hide_env = true, value_name = "N", help_heading = "Limits")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub max_depth: Option<u32>,
+
+    /// Make what has come durable this often: so much work is lost at most if the process dies [default: 60s]
+    #[arg(long, env = "LAKEHAUL_CHECKPOINT", hide_env = true, value_name = "DURATION", help_heading = "Limits")]
+    #[arg(value_parser = Span::or_nothing)]
+    pub checkpoint: Option<Span>,
 
     /// Helper columns: a list of numeric, dates, references; or none [default: numeric,dates]
     #[arg(

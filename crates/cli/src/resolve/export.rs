@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn every_option_arrives() {
-        let given = "--to l --fresh --keep-export --keep-raw --max-duration 2h --concurrency 5 --new-run --memory 2GiB \
+        let given = "--to l --fresh --keep-export --keep-raw --max-duration 2h --concurrency 5 --checkpoint 5min --new-run --memory 2GiB \
                      --allow-partial --allow-rejects=4 --since last --type Patient";
         let ExportJob { request, allowed } = job(&format!("{LINE} {given}")).expect("is meant");
         assert_eq!(
@@ -110,12 +110,14 @@ mod tests {
         assert_eq!((request.raw, request.since), (RawFiles::Kept, Since::Last));
         assert_eq!((request.max_duration, request.client.concurrency), (Some(Duration::from_secs(7200)), 5));
         assert_eq!((request.options.new_run, request.options.memory_bytes), (true, 2 << 30));
+        assert_eq!(request.options.checkpoint, Duration::from_secs(300));
         assert_eq!(allowed, Allowed { rejects: RejectLimit::UpTo(4), partial: true });
         assert_eq!(request.parameters.types, ["Patient"]);
 
         let ExportJob { request, allowed } = job(&format!("{LINE} --to l")).expect("is meant");
         assert_eq!((request.earlier, request.afterwards), (Earlier::TakeUp, AfterExport::Delete));
         assert_eq!((request.raw, request.since, request.max_duration), (RawFiles::Streamed, Since::Ever, None));
+        assert_eq!(request.options.checkpoint, LoadOptions::CHECKPOINT);
         assert_eq!((request.options.new_run, allowed), (false, Allowed::default()));
     }
 

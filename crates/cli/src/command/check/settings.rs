@@ -103,6 +103,7 @@ fn defaults(args: &ExportArgs) -> Vec<(&'static str, String, &'static str)> {
     defaults.push(("max-wait", Span { duration: max_wait }.to_string(), DEFAULT));
     defaults.push(("idle-timeout", Span { duration: idle_timeout }.to_string(), DEFAULT));
     defaults.push(("memory", format!("{}MiB", options.memory_bytes >> 20), DEFAULT));
+    defaults.push(("checkpoint", Span { duration: options.checkpoint }.to_string(), DEFAULT));
     defaults.push(("threads", options.threads.to_string(), DEFAULT));
     defaults
 }
