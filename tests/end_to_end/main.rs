@@ -14,3 +14,4 @@ mod readers;
 mod payer;
 mod export_transport;
 mod export_trust;
+mod signals;

@@ -30,8 +30,10 @@ pub enum Exit {
     Verification = 10,
     /// An input could not be read whole; what came before is loaded.
     Unreadable = 11,
-    /// Interrupted by SIGINT, state saved.
+    /// Interrupted by SIGINT (Ctrl-C), state saved.
     Interrupted = 130,
+    /// Ended by SIGTERM, state saved.
+    Terminated = 143,
 }
 
 impl Exit {
@@ -88,6 +90,7 @@ impl Exit {
             ErrorKind::Destination => Exit::Destination,
             ErrorKind::LakeHeld => Exit::Held,
             ErrorKind::Verification => Exit::Verification,
+            // Which signal it was is known to `signals`.
             ErrorKind::Interrupted => Exit::Interrupted,
         }
     }
@@ -145,7 +148,7 @@ Exit codes:
     9  another run holds the lake: later
    10  verification failed
    11  an input could not be read whole (unreadable, truncated): what came before is loaded
-  130, 143  interrupted by a signal: run the same again
+  130, 143  interrupted by SIGINT (Ctrl-C) or SIGTERM, state saved: run the same again, it goes on
   Where several hold, the first of 2, 3, 9, 8, 4, 5, 11, 6, 7 wins; the run record lists all.";
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use lakehaul_load::LoadError;
 
 use crate::config::ConfigError;
 use crate::exit::Exit;
+use crate::signals::{Again, Signal};
 
 /// What ended a command.
 #[derive(Debug)]
@@ -22,6 +23,13 @@ pub enum Failure {
         doing: String,
         /// Why it failed.
         error: LoadError,
+    },
+    /// A signal ended the work; its state is saved.
+    Interrupted {
+        /// Which.
+        signal: Signal,
+        /// What to do next.
+        again: Again,
     },
     /// Stdout takes no more. If its reader has left, that is no failure.
     Output(io::Error),
@@ -46,6 +54,7 @@ impl Failure {
         match self {
             Failure::Usage(_) | Failure::Config(_) => Exit::Usage,
             Failure::Load { error, .. } => Exit::of_error(error),
+            Failure::Interrupted { signal, .. } => signal.exit(),
             Failure::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => Exit::Complete,
             Failure::Output(_) => Exit::Destination,
         }
@@ -58,7 +67,11 @@ impl Failure {
 
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
-        let Failure::Load { error, .. } = self else { return None };
+        let error = match self {
+            Failure::Load { error, .. } => error,
+            Failure::Interrupted { again, .. } => return Some((*again).to_owned()),
+            Failure::Usage(_) | Failure::Config(_) | Failure::Output(_) => return None,
+        };
         let advice = match error {
             LoadError::NothingToLoad(_) => {
                 "give .ndjson files (.gz and .zst too), a folder that has some, a bulk manifest (.json), or - for stdin"
@@ -85,7 +98,8 @@ impl Failure {
     }
 }
 
-const AGAIN: &str = "run the same command again: it takes up the export where it stopped";
+/// What an export that stopped comes to.
+pub const AGAIN: &str = "run the same command again: it takes up the export where it stopped";
 const FRESH: &str = "the same command with --fresh starts a new export";
 
 /// The client's own advice, and whether the same command is worth another try.
@@ -109,6 +123,9 @@ impl fmt::Display for Failure {
             Failure::Usage(why) => f.write_str(why),
             Failure::Config(error) => error.fmt(f),
             Failure::Load { doing, error } => write!(f, "failed to {doing}: {error}"),
+            Failure::Interrupted { signal, .. } => {
+                write!(f, "{} ended the command; what has come so far is saved", signal.name())
+            }
             Failure::Output(error) => write!(f, "failed to write to stdout: {error}"),
         }
     }

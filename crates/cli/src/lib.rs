@@ -14,6 +14,7 @@ mod command;
 pub mod report;
 pub mod exit;
 pub mod failure;
+pub mod signals;
 mod peak_memory;
 mod size;
 mod duration;
@@ -139,6 +140,7 @@ fn unknown_variables(names: impl Iterator<Item = OsString>) -> Vec<String> {
     unknown
 }
 
+/// Tells what ended the command.
 fn tell(failure: &Failure, manner: Manner) {
     if failure.is_silent() {
         return;

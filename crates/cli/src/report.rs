@@ -22,6 +22,7 @@ use lakehaul_load::{Event, Observer, Progress};
 
 use crate::args::Level;
 use crate::resolve::{Form, Manner};
+use crate::signals::Notice;
 use pace::Pace;
 
 /// How often the line on a terminal is drawn: often enough to look alive.
@@ -207,6 +208,27 @@ impl Reporter {
         if let Voice::Terminal(bar) = &self.voice {
             bar.set_style(style(UNMEASURED));
             bar.set_message(now.to_owned());
+        }
+    }
+
+    /// Tells of a signal, from any thread.
+    pub fn notice(&self, notice: Notice) {
+        let message = notice.to_string();
+        match (notice, &self.voice) {
+            (Notice::Saving(signal), Voice::Json) if self.level >= Level::Warn => {
+                self.write_line(&json::interrupted(signal, &message));
+            }
+            (Notice::Saving(_), _) => self.line(Level::Warn, &message),
+            (Notice::Leaving { signal, again }, Voice::Json) => {
+                self.write_line(&json::error(&message, Some(again), signal.exit()));
+            }
+            (Notice::Leaving { again, .. }, voice) => {
+                let tell = || self.write_line(&format!("error: {message}\nhint: {again}"));
+                match voice {
+                    Voice::Terminal(bar) => bar.suspend(tell),
+                    Voice::Lines | Voice::Json => tell(),
+                }
+            }
         }
     }
 

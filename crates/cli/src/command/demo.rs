@@ -24,11 +24,14 @@ use crate::failure::Failure;
 use crate::report::summary::{Origin, shell_word};
 use crate::report::{Reporter, figures, server};
 use crate::resolve::{self, Form, Manner};
+use crate::signals::{Again, Notice, Watch};
 
 const LAKE: &str = "lakehaul-demo";
 /// What no payer is called, so that a lake of the demo's can be told from any other by its ledger.
 const TENANT: &str = "demo";
 const MEMBERS: u32 = 300;
+/// The payer is gone with the process: there is nothing to take up.
+const ANEW: Again = "run it again: it begins anew";
 
 pub(super) fn run(args: &DemoArgs, manner: Manner) -> Result<Exit, Failure> {
     let lake = resolve::lake(args.to.as_deref().unwrap_or(LAKE))?;
@@ -56,9 +59,16 @@ pub(super) fn run(args: &DemoArgs, manner: Manner) -> Result<Exit, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let reporter = Arc::new(Reporter::to_stderr(manner));
     let story: Arc<dyn Observer> = if told { Arc::new(Story::default()) } else { Arc::clone(&reporter) as _ };
+    let watch = Watch::new(&request.options.interrupt, ANEW, {
+        let reporter = Arc::clone(&reporter);
+        move |notice| match (notice, told) {
+            (Notice::Saving(_), true) => drop(writeln!(std::io::stderr(), "{notice}")),
+            (notice, _) => reporter.notice(notice),
+        }
+    });
     let export = || lakehaul_load::export(&request, &clock, &story);
     let summary = if told { export() } else { reporter.during(export) };
-    let summary = summary.map_err(Failure::to(format!("export into {lake}")))?;
+    let summary = summary.map_err(watch.failure(format!("export into {lake}")))?;
     if told {
         let _ = writeln!(std::io::stderr(), "\n{}\n", Seen::of(&sim));
     }

@@ -10,10 +10,11 @@ use serde_json::json;
 use super::closing::{End, close};
 use crate::args::ExportArgs;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{AGAIN, Failure};
 use crate::report::Reporter;
 use crate::report::summary::Origin;
 use crate::resolve::{self, ExportJob, Form, Given, Manner};
+use crate::signals::Watch;
 
 pub(super) fn run(args: &ExportArgs, manner: Manner, given: &Given) -> Result<Exit, Failure> {
     let job = resolve::export(args, given)?;
@@ -29,9 +30,11 @@ pub(super) fn haul(job: &ExportJob, reporter: &Arc<Reporter>, manner: Manner) ->
     let ExportJob { request, allowed } = job;
     let observer: Arc<dyn Observer> = Arc::clone(reporter) as _;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let told = Arc::clone(reporter);
+    let watch = Watch::new(&request.options.interrupt, AGAIN, move |notice| told.notice(notice));
     let summary = reporter
         .during(|| lakehaul_load::export(request, &clock, &observer))
-        .map_err(Failure::to(format!("export into {}", request.lake)))?;
+        .map_err(watch.failure(format!("export into {}", request.lake)))?;
     close(&summary, &End { lake: &request.lake, origin: Origin::Server, allowed: *allowed }, manner)
 }
 

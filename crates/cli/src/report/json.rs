@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::pace::Pace;
 use super::server;
 use crate::exit::Exit;
+use crate::signals::Signal;
 
 /// An event of the load.
 pub fn event(event: &Event<'_>) -> String {
@@ -54,6 +55,11 @@ pub fn problem(problem: &Problem, exit: Exit, advice: &str) -> String {
     value["advice"] = json!(advice);
     value["exit"] = json!(exit.code());
     value.to_string()
+}
+
+/// A signal has come, and what is done about it.
+pub fn interrupted(signal: Signal, message: &str) -> String {
+    json!({"event": "interrupted", "signal": signal.name(), "message": message}).to_string()
 }
 
 /// What ended a command.
