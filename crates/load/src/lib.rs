@@ -57,5 +57,5 @@ pub use plan::{Earlier, Plan, Planned, plan};
 pub use request::{Engine, Input, Interrupt, Layout, LoadOptions, LoadRequest, StoreLayer};
 pub use roundtrip::{Difference, RoundtripReport, roundtrip};
 pub use summary::{LoadSummary, Problem, TableSummary};
-pub use verify::{VerifyFinding, VerifyReport, verify};
+pub use verify::{VerifyFinding, VerifyReport, reject_reasons, verify};
 pub use work::{Worked, work};

@@ -275,6 +275,7 @@ impl FileEnd {
         file.blake3.clone_from(&self.blake3);
         file.content_bytes = self.content_bytes;
         file.unverified_length = self.unverified_length;
+        file.stated_bytes = self.stated_bytes;
     }
 }
 

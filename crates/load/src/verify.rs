@@ -1,19 +1,28 @@
 //! Ledger against files: whether a lake is what its run records say.
 //!
-//! In goes a lake; out comes what is not as it should be. Every published byte is read; nothing is changed.
+//! In goes a lake; out comes what is not as it should be. Every figure of every run record is checked: against the other
+//! figures, against the files' bytes, and line by line against the rows. Every published byte is read; nothing is changed.
+
+mod asides;
+mod lines;
+mod parts;
+mod quarantine;
+mod record;
+mod stored;
+mod strays;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lakehaul_schema::{Field, FieldNode, TableSchema};
+use lakehaul_schema::TableSchema;
 use rayon::prelude::*;
 
-use crate::asides::Asides;
-use crate::cat::open_part;
-use crate::lake::{Lake, schema_path};
-use crate::{Event, LoadError, Observer, PartRecord, RunRecord};
+use crate::journal::{self, Unfinished};
+use crate::lake::{Lake, record_path};
+use crate::{Event, LoadError, Observer, RunRecord};
+use lines::RunLines;
+use strays::Named;
 
-/// How much is read and hashed at a time.
-const READ_BYTES: usize = 1 << 20;
+pub use quarantine::reject_reasons;
 
 /// The outcome of [`verify`]: good if there are no findings.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +37,8 @@ pub struct VerifyReport {
     pub rows: u64,
     /// Their lengths, by the ledger.
     pub bytes: u64,
+    /// Runs that have not finished, oldest first. What they have staged is no part of the lake, and no finding.
+    pub unfinished: Vec<String>,
     /// Sorted by path.
     pub findings: Vec<VerifyFinding>,
 }
@@ -41,195 +52,132 @@ pub struct VerifyFinding {
     pub what: String,
 }
 
-/// Checks every run record of the lake against the files.
+/// Checks every run record of the lake against the files. Memory: a bit a line of one run, and what reads parts.
 pub fn verify(lake: &str, observer: &dyn Observer) -> Result<VerifyReport, LoadError> {
     let lake = Lake::open_to_read(lake)?;
+    // In this order: a run that is published meanwhile has its record by the time that it is looked for.
+    let files = lake.list("")?;
+    let mut report = VerifyReport::default();
+    let publishing = unfinished(&lake, &mut report)?;
     let records = lake.records()?;
-    let schemas: BTreeMap<String, BTreeSet<String>> =
-        lake.schemas()?.iter().map(|schema| (schema.resource_type().to_owned(), leaves(schema))).collect();
-    let mut report = VerifyReport { runs: records.len(), ..VerifyReport::default() };
-    let mut tables = BTreeSet::new();
-    let mut known = BTreeSet::new();
-    let finding = |path: &str, what: String| VerifyFinding { path: path.to_owned(), what };
+    let schemas = lake.schemas()?;
+    let mut named = Named::of_tables(schemas.iter().map(TableSchema::resource_type));
+    let leaves: BTreeMap<String, BTreeSet<String>> =
+        schemas.iter().map(|schema| (schema.resource_type().to_owned(), parts::leaves(schema))).collect();
 
+    report.runs = records.len();
+    let mut tables = BTreeSet::new();
+    let mut runs = BTreeSet::new();
     for record in &records {
-        let record_path = crate::lake::record_path(&record.run);
-        if let Err(what) = record.check() {
-            report.findings.push(finding(&record_path, what));
+        if !runs.insert(record.run.as_str()) || lake.store.open(&record_path(&record.run)).is_err() {
+            let what = "another file has this run's record".to_owned();
+            report.findings.push(VerifyFinding { path: record_path(&record.run), what });
         }
-        report.findings.extend(check_quarantine(&lake, record));
-        for table in &record.tables {
-            tables.insert(table.resource_type.as_str());
-            known.extend(table.files.iter().map(|part| part.path.as_str()));
+        named.add(record);
+        tables.extend(record.tables.iter().map(|table| table.resource_type.as_str()));
+        report.findings.extend(check_run(&lake, record, &leaves, &files, observer));
+        for table in record.tables.iter().chain(&record.deleted_resources) {
             report.parts += table.files.len();
-            report.rows += table.rows;
-            report.bytes += table.files.iter().map(|part| part.bytes).sum::<u64>();
-            let checked: Vec<_> =
-                table.files.par_iter().map(|part| check_part(&lake, &table.resource_type, part, observer)).collect();
-            let mut columns = Vec::new();
-            for (part, checked) in table.files.iter().zip(checked) {
-                match checked {
-                    Ok(leaves) => columns.push((part, leaves)),
-                    Err(what) => report.findings.push(finding(&part.path, what)),
-                }
-            }
-            report.findings.extend(check_columns(&columns, schemas.get(&table.resource_type), &table.resource_type));
+            report.bytes = table.files.iter().map(|part| part.bytes).fold(report.bytes, u64::saturating_add);
         }
-        for part in record.deleted_resources.iter().flat_map(|table| &table.files) {
-            known.insert(part.path.as_str());
-            report.parts += 1;
-            report.bytes += part.bytes;
-            match check_bytes(&lake, part) {
-                Ok(()) => observer.event(Event::PartVerified { path: &part.path, bytes: part.bytes }),
-                Err(what) => report.findings.push(finding(&part.path, what)),
-            }
-        }
+        report.rows = record.tables.iter().map(|table| table.rows).fold(report.rows, u64::saturating_add);
     }
     report.tables = tables.len();
-    for (path, _) in lake.list("")? {
-        if path.ends_with(".parquet") && !path.starts_with("_lake/") && !known.contains(path.as_str()) {
-            report.findings.push(finding(&path, "no run record names it".to_owned()));
-        }
-    }
+    publishing.iter().for_each(|record| named.add(record));
+    report.findings.extend(named.strays(&files));
     report.findings.sort();
+    report.findings.dedup();
     Ok(report)
 }
 
-/// Length and hash of a file. The error is a sentence.
-fn check_bytes(lake: &Lake, part: &PartRecord) -> Result<(), String> {
-    let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
-    let file = lake.store.open(&part.path).map_err(unreadable)?;
-    if file.len_bytes() != part.bytes {
-        return Err(format!("it has {} bytes, the ledger says {}", file.len_bytes(), part.bytes));
+/// The records of runs that are being published: what is named there is as good as published. A journal that cannot be
+/// read is a finding.
+fn unfinished(lake: &Lake, report: &mut VerifyReport) -> Result<Vec<RunRecord>, LoadError> {
+    report.unfinished = journal::names(lake)?;
+    match journal::unfinished(lake) {
+        Ok(runs) => Ok(runs
+            .into_iter()
+            .filter_map(|run| match run {
+                Unfinished::Committing(commit) => Some(commit.into_record()),
+                Unfinished::Working(..) => None,
+            })
+            .collect()),
+        Err(LoadError::LakeDamaged { path, why }) => {
+            report.findings.push(VerifyFinding { path, what: why });
+            Ok(Vec::new())
+        }
+        // It has finished since it was listed.
+        Err(LoadError::LakeUnreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error),
     }
-    let mut hasher = blake3::Hasher::new();
-    let mut offset = 0;
-    while offset < part.bytes {
-        let piece = file.read_at(offset, (part.bytes - offset).min(READ_BYTES as u64) as usize).map_err(unreadable)?;
-        hasher.update(&piece);
-        offset += piece.len() as u64;
-    }
-    if hasher.finalize().to_hex().as_str() != part.blake3 {
-        return Err("its bytes are not those that were written: the hash differs".to_owned());
-    }
-    Ok(())
 }
 
-/// Length, hash and row count of a part; its leaves. The error is a sentence.
-fn check_part(
+fn check_run(
     lake: &Lake,
-    resource_type: &str,
-    part: &PartRecord,
+    record: &RunRecord,
+    known_leaves: &BTreeMap<String, BTreeSet<String>>,
+    files: &[(String, u64)],
     observer: &dyn Observer,
-) -> Result<BTreeSet<String>, String> {
-    check_bytes(lake, part)?;
-    let reader = open_part(lake, &part.path).map_err(|error| error.to_string())?;
-    if reader.rows() != part.rows {
-        return Err(format!("it has {} rows, the ledger says {}", reader.rows(), part.rows));
-    }
-    if reader.resource_type() != resource_type {
-        return Err(format!("it is a part of {}, the ledger says {resource_type}", reader.resource_type()));
-    }
-    let leaves = reader.parquet_schema().columns().iter().map(|column| column.path().string()).collect();
-    observer.event(Event::PartVerified { path: &part.path, bytes: part.bytes });
-    Ok(leaves)
-}
-
-/// All parts of a run have the same columns, and the schema file knows them.
-fn check_columns(
-    parts: &[(&PartRecord, BTreeSet<String>)],
-    known: Option<&BTreeSet<String>>,
-    resource_type: &str,
 ) -> Vec<VerifyFinding> {
-    let mut findings = Vec::new();
-    let Some((_, first)) = parts.first() else { return findings };
-    let mut tell = |path: &str, what: String| findings.push(VerifyFinding { path: path.to_owned(), what });
-    match known {
-        None => tell(&schema_path(resource_type), "it is missing".to_owned()),
-        Some(known) => {
-            for leaf in first.difference(known) {
-                tell(&schema_path(resource_type), format!("it lacks the column {leaf}, which parts have"));
+    let record_path = record_path(&record.run);
+    let in_record = |what: String| VerifyFinding { path: record_path.clone(), what };
+    let mut findings: Vec<VerifyFinding> = record.faults().into_iter().map(in_record).collect();
+
+    let lines = RunLines::of(record);
+    let all: Vec<_> =
+        record.tables.iter().flat_map(|table| table.files.iter().map(move |part| (table, part))).collect();
+    let checked: Vec<_> = all
+        .par_iter()
+        .map(|(table, part)| {
+            let leaves = parts::check_part(lake, &record.run, &table.resource_type, part, &lines)?;
+            observer.event(Event::PartVerified { path: &part.path, bytes: part.bytes });
+            Ok(leaves)
+        })
+        .collect();
+    let mut columns: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    let mut all_read = true;
+    for ((table, part), checked) in all.into_iter().zip(checked) {
+        match checked {
+            Ok(leaves) => columns.entry(&table.resource_type).or_default().push((part, leaves)),
+            Err(what) => {
+                all_read = false;
+                findings.push(VerifyFinding { path: part.path.clone(), what });
             }
         }
     }
-    for (part, leaves) in &parts[1..] {
-        let differing = first.symmetric_difference(leaves).count();
-        if differing > 0 {
-            tell(&part.path, format!("it differs in {differing} columns from the other parts of its run"));
+    for (resource_type, parts) in &columns {
+        findings.extend(parts::check_columns(parts, known_leaves.get(*resource_type), resource_type));
+    }
+    // Rows of a part that is not what it was are missing, and that has been told.
+    if all_read {
+        findings.extend(lines.check_rows().into_iter().map(in_record));
+    }
+    for part in record.deleted_resources.iter().flat_map(|table| &table.files) {
+        match parts::check_deleted(lake, part) {
+            Ok(()) => observer.event(Event::PartVerified { path: &part.path, bytes: part.bytes }),
+            Err(what) => findings.push(VerifyFinding { path: part.path.clone(), what }),
         }
     }
+    findings.extend(quarantine::check(lake, record, &lines));
+    findings.extend(asides::check(lake, record, files));
     findings
 }
 
-/// The quarantine has as many records as the ledger counts, and their bytes.
-fn check_quarantine(lake: &Lake, record: &RunRecord) -> Option<VerifyFinding> {
-    let folder = format!("_lake/quarantine/{}", record.run);
-    let index_path = format!("{folder}/{}", Asides::INDEX);
-    let lines_path = format!("{folder}/{}", Asides::LINES);
-    if record.totals.rejected == 0 && lake.store.open(&index_path).is_err() {
-        return None;
-    }
-    let tell = |path: &str, what: String| Some(VerifyFinding { path: path.to_owned(), what });
-    let entries = match rejected_lines(lake, &record.run) {
-        Ok(entries) => entries,
-        Err(error) => return tell(&index_path, error.to_string()),
-    };
-    if entries.len() as u64 != record.totals.rejected {
-        return tell(
-            &index_path,
-            format!("it has {} records, the ledger says {}", entries.len(), record.totals.rejected),
-        );
-    }
-    let bytes: u64 = entries.iter().map(|entry| entry.length + 1).sum();
-    match lake.store.open(&lines_path) {
-        Err(error) => tell(&lines_path, format!("it cannot be read: {error}")),
-        Ok(lines) if lines.len_bytes() != bytes => {
-            tell(&lines_path, format!("it has {} bytes, its index says {bytes}", lines.len_bytes()))
-        }
-        Ok(_) => None,
-    }
-}
-
-/// What of a quarantine's index is needed.
-#[derive(Debug, serde::Deserialize)]
+/// Of a run's reject, what a comparison with its source needs.
+#[derive(Debug)]
 pub(crate) struct RejectedRecord {
     pub(crate) output_file: String,
     pub(crate) line: u64,
-    pub(crate) length: u64,
 }
 
 /// A run's rejects; none if it has no quarantine.
 pub(crate) fn rejected_lines(lake: &Lake, run: &str) -> Result<Vec<RejectedRecord>, LoadError> {
-    let path = format!("_lake/quarantine/{run}/{}", Asides::INDEX);
-    let text = match lake.store.read(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        text => text.map_err(|source| LoadError::LakeUnreadable { path: path.clone(), source })?,
-    };
-    let records = serde_json::Deserializer::from_slice(&text).into_iter();
-    records
-        .collect::<Result<_, _>>()
-        .map_err(|error| LoadError::LakeDamaged { path, why: format!("line {} is no index record", error.line()) })
-}
-
-/// The paths of a schema's Parquet leaves.
-fn leaves(schema: &TableSchema) -> BTreeSet<String> {
-    let mut leaves = BTreeSet::new();
-    add_leaves("", &schema.fields(), &mut leaves);
-    leaves
-}
-
-fn add_leaves(prefix: &str, fields: &[Field], leaves: &mut BTreeSet<String>) {
-    for field in fields {
-        let mut path = format!("{prefix}{}", field.name);
-        if field.list {
-            path.push_str(".list.element");
-        }
-        match &field.node {
-            FieldNode::Group(fields) => add_leaves(&format!("{path}."), fields, leaves),
-            FieldNode::Leaf(_) => {
-                leaves.insert(path);
-            }
-            FieldNode::Map => leaves.extend(["key", "value"].map(|leaf| format!("{path}.key_value.{leaf}"))),
-        }
-    }
+    let mut records = Vec::new();
+    quarantine::for_each_rejected(lake, run, |entry| {
+        records.push(RejectedRecord { output_file: entry.output_file.clone().into_owned(), line: entry.line });
+        Ok(())
+    })?;
+    Ok(records)
 }

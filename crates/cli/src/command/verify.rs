@@ -53,7 +53,11 @@ pub(super) fn run(args: &VerifyArgs, manner: Manner) -> Result<Exit, Failure> {
 fn ledger_text(report: &VerifyReport, lake: &str) -> String {
     let mut text = String::new();
     for finding in &report.findings {
-        text.push_str(&format!("{}: {}\n", finding.path, finding.what));
+        text.push_str(&format!("{}: {}\n", plain(&finding.path), plain(&finding.what)));
+    }
+    for run in &report.unfinished {
+        let run = plain(run);
+        text.push_str(&format!("Run {run} has not finished; what it has staged is no part of the lake.\n"));
     }
     let checked = format!(
         "{}, {}, {} ({}), {}",
@@ -72,11 +76,16 @@ fn ledger_text(report: &VerifyReport, lake: &str) -> String {
     text
 }
 
+/// Without what a terminal would act on: a damaged lake's names may be anything.
+fn plain(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
 fn ledger_object(report: &VerifyReport) -> String {
     let findings: Vec<_> = report.findings.iter().map(|f| json!({"path": f.path, "what": f.what})).collect();
     let object = json!({
         "good": findings.is_empty(), "runs": report.runs, "tables": report.tables, "parts": report.parts,
-        "rows": report.rows, "bytes": report.bytes, "findings": findings,
+        "rows": report.rows, "bytes": report.bytes, "unfinished": report.unfinished, "findings": findings,
     });
     format!("{object}\n")
 }
@@ -123,12 +132,20 @@ mod tests {
 
     #[test]
     fn a_good_lake_and_a_bad_one() {
-        let mut report =
-            VerifyReport { runs: 1, tables: 18, parts: 18, rows: 38_473, bytes: 3_912_000, findings: vec![] };
+        let mut report = VerifyReport {
+            runs: 1,
+            tables: 18,
+            parts: 18,
+            rows: 38_473,
+            bytes: 3_912_000,
+            unfinished: vec![],
+            findings: vec![],
+        };
         insta::assert_snapshot!("ledger_good", ledger_text(&report, "lake"));
         report
             .findings
-            .push(VerifyFinding { path: "Patient/part-1.parquet".into(), what: "the file is missing".into() });
+            .push(VerifyFinding { path: "Patient/part-\u{1b}[2J1.parquet".into(), what: "the file is missing".into() });
+        report.unfinished.push("20261123T000000Z-2a3b4c5d".into());
         insta::assert_snapshot!("ledger_bad", ledger_text(&report, "lake"));
         insta::assert_snapshot!("ledger_object", ledger_object(&report));
     }

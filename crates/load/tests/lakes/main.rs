@@ -10,3 +10,4 @@ mod manifests;
 mod runs;
 mod resuming;
 mod looking;
+mod verifying;

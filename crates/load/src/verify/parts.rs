@@ -1,0 +1,203 @@
+//! A run's parts against its record: bytes, rows, columns, and which line of which output file each row says it is.
+//!
+//! Every byte is hashed; of the columns, the three that say where a row came from are read.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use arrow::error::ArrowError;
+use lakehaul_schema::{Field as TableField, FieldNode, TableSchema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
+
+use super::VerifyFinding;
+use super::lines::RunLines;
+use super::stored::Stored;
+use crate::PartRecord;
+use crate::cat::open_part;
+use crate::lake::{Lake, schema_path};
+
+/// Where a row came from.
+const RUN: &str = "__run";
+const OUTPUT_FILE: &str = "__output_file";
+const LINE: &str = "__line";
+
+/// Rows read at a time: some hundred kilobytes of the three columns.
+const BATCH_ROWS: usize = 8 << 10;
+
+/// Length and hash of a file. The error is a sentence.
+pub(super) fn check_bytes(lake: &Lake, path: &str, bytes: u64, blake3: &str) -> Result<Stored, String> {
+    let file = Stored::open(&*lake.store, path).map_err(|error| unreadable(&error))?;
+    if file.len_bytes() != bytes {
+        return Err(format!("it has {} bytes, the ledger says {bytes}", file.len_bytes()));
+    }
+    if file.blake3().map_err(|error| unreadable(&error))? != blake3 {
+        return Err("its bytes are not those that were written: the hash differs".to_owned());
+    }
+    Ok(file)
+}
+
+pub(super) fn unreadable(error: &io::Error) -> String {
+    format!("it cannot be read: {error}")
+}
+
+/// Length, hash, row count and type of a part, and its rows' lines, which are added to `lines`; its leaves. The error is a
+/// sentence.
+pub(super) fn check_part(
+    lake: &Lake,
+    run: &str,
+    resource_type: &str,
+    part: &PartRecord,
+    lines: &RunLines<'_>,
+) -> Result<BTreeSet<String>, String> {
+    let file = check_bytes(lake, &part.path, part.bytes, &part.blake3)?;
+    let reader = open_part(lake, &part.path).map_err(|error| error.to_string())?;
+    if reader.rows() != part.rows {
+        return Err(format!("it has {} rows, the ledger says {}", reader.rows(), part.rows));
+    }
+    if reader.resource_type() != resource_type {
+        return Err(format!("it is a part of {}, the ledger says {resource_type}", reader.resource_type()));
+    }
+    let leaves = reader.parquet_schema().columns().iter().map(|column| column.path().string()).collect();
+    let strangers = read_origins(&file, run, lines).map_err(|error| format!("its columns cannot be read: {error}"))?;
+    if strangers.of_other_runs > 0 {
+        return Err(format!("{} of its rows are of another run", strangers.of_other_runs));
+    }
+    if strangers.of_no_file > 0 {
+        return Err(format!("{} of its rows are of an output file that the run does not have", strangers.of_no_file));
+    }
+    Ok(leaves)
+}
+
+/// Length, hash and row count of a part of the table of deletions. The error is a sentence.
+pub(super) fn check_deleted(lake: &Lake, part: &PartRecord) -> Result<(), String> {
+    let file = check_bytes(lake, &part.path, part.bytes, &part.blake3)?;
+    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+        .map_err(|error| format!("it is no Parquet file: {error}"))?;
+    let rows = metadata.metadata().file_metadata().num_rows();
+    match u64::try_from(rows) {
+        Ok(rows) if rows == part.rows => Ok(()),
+        _ => Err(format!("it has {rows} rows, the ledger says {}", part.rows)),
+    }
+}
+
+/// Rows that the run cannot have written.
+#[derive(Default)]
+struct Strangers {
+    of_other_runs: u64,
+    of_no_file: u64,
+}
+
+/// Reads where every row came from.
+fn read_origins(file: &Stored, run: &str, lines: &RunLines<'_>) -> Result<Strangers, ParquetError> {
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let plain = ArrowReaderMetadata::load(file, options.clone())?;
+    let options = options.with_schema(Arc::new(with_views(plain.schema())));
+    let metadata = ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options)?;
+    let wanted = ProjectionMask::columns(metadata.parquet_schema(), [RUN, OUTPUT_FILE, LINE]);
+    let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), metadata)
+        .with_projection(wanted)
+        .with_batch_size(BATCH_ROWS)
+        .build()?;
+    let mut strangers = Strangers::default();
+    for batch in batches {
+        add_origins(&batch?, run, lines, &mut strangers)?;
+    }
+    Ok(strangers)
+}
+
+fn add_origins(
+    batch: &RecordBatch,
+    run: &str,
+    lines: &RunLines<'_>,
+    strangers: &mut Strangers,
+) -> Result<(), ArrowError> {
+    let missing = |name: &str| ArrowError::SchemaError(format!("there is no fit column {name}"));
+    let text = |name| -> Result<&StringViewArray, ArrowError> {
+        let column = batch.column_by_name(name).and_then(|column| column.as_string_view_opt());
+        column.filter(|column| column.null_count() == 0).ok_or_else(|| missing(name))
+    };
+    let numbers = batch.column_by_name(LINE).and_then(|column| column.as_primitive_opt::<Int64Type>());
+    let numbers = numbers.filter(|column| column.null_count() == 0).ok_or_else(|| missing(LINE))?;
+    let (runs, names) = (text(RUN)?, text(OUTPUT_FILE)?);
+    strangers.of_other_runs += runs.iter().filter(|name| *name != Some(run)).count() as u64;
+    // Rows of one file follow each other, mostly.
+    let mut at = 0;
+    while at < batch.num_rows() {
+        let name = names.value(at);
+        let end = (at..batch.num_rows()).find(|&row| names.value(row) != name).unwrap_or(batch.num_rows());
+        match lines.file(name) {
+            // A negative number is no line either.
+            Some(file) => file.add_rows(numbers.values()[at..end].iter().map(|&line| u64::try_from(line).unwrap_or(0))),
+            None => strangers.of_no_file += (end - at) as u64,
+        }
+        at = end;
+    }
+    Ok(())
+}
+
+/// The schema with the texts that are looked at as views, which are not copied row by row.
+fn with_views(schema: &Schema) -> Schema {
+    let fields = schema.fields().iter().map(|field| {
+        let text = [RUN, OUTPUT_FILE].contains(&field.name().as_str()) && *field.data_type() == DataType::Utf8;
+        if text {
+            Arc::new(Field::new(field.name(), DataType::Utf8View, field.is_nullable()))
+        } else {
+            Arc::clone(field)
+        }
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
+/// All parts of a table that a run has added have the same columns, and the schema file knows them.
+pub(super) fn check_columns(
+    parts: &[(&PartRecord, BTreeSet<String>)],
+    known: Option<&BTreeSet<String>>,
+    resource_type: &str,
+) -> Vec<VerifyFinding> {
+    let mut findings = Vec::new();
+    let Some((_, first)) = parts.first() else { return findings };
+    let mut tell = |path: &str, what: String| findings.push(VerifyFinding { path: path.to_owned(), what });
+    match known {
+        None => tell(&schema_path(resource_type), "it is missing".to_owned()),
+        Some(known) => {
+            for leaf in first.difference(known) {
+                tell(&schema_path(resource_type), format!("it lacks the column {leaf}, which parts have"));
+            }
+        }
+    }
+    for (part, leaves) in &parts[1..] {
+        let differing = first.symmetric_difference(leaves).count();
+        if differing > 0 {
+            tell(&part.path, format!("it differs in {differing} columns from the other parts of its run"));
+        }
+    }
+    findings
+}
+
+/// The paths of a schema's Parquet leaves.
+pub(super) fn leaves(schema: &TableSchema) -> BTreeSet<String> {
+    let mut leaves = BTreeSet::new();
+    add_leaves("", &schema.fields(), &mut leaves);
+    leaves
+}
+
+fn add_leaves(prefix: &str, fields: &[TableField], leaves: &mut BTreeSet<String>) {
+    for field in fields {
+        let mut path = format!("{prefix}{}", field.name);
+        if field.list {
+            path.push_str(".list.element");
+        }
+        match &field.node {
+            FieldNode::Group(fields) => add_leaves(&format!("{path}."), fields, leaves),
+            FieldNode::Leaf(_) => {
+                leaves.insert(path);
+            }
+            FieldNode::Map => leaves.extend(["key", "value"].map(|leaf| format!("{path}.key_value.{leaf}"))),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A stored file as other readers want it: from its start to its end, or as the parquet crate's chunks. Memory is what the
+//! reader holds, not the file's length.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lakehaul_write::store::{Store, StoreRead};
+use parquet::file::reader::{ChunkReader, Length};
+
+/// How much is read at a time: what a disk or a network likes, and nothing beside a load's memory.
+const READ_BYTES: usize = 1 << 20;
+
+/// Where the parquet crate does not say how much it wants, it wants a page header: tens of bytes, some hundred with statistics.
+const HEADER_READ_BYTES: usize = 1 << 10;
+
+/// An open file of the lake; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Stored(Arc<dyn StoreRead>);
+
+impl Stored {
+    pub(super) fn open(store: &dyn Store, path: &str) -> io::Result<Stored> {
+        store.open(path).map(|file| Stored(Arc::from(file)))
+    }
+
+    pub(super) fn len_bytes(&self) -> u64 {
+        self.0.len_bytes()
+    }
+
+    pub(super) fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        self.0.read_at(offset, len)
+    }
+
+    /// From its start.
+    pub(super) fn reader(&self) -> BufReader<Sequential> {
+        BufReader::with_capacity(READ_BYTES, Sequential { file: self.clone(), offset: 0 })
+    }
+
+    /// In hex, of all its bytes.
+    pub(super) fn blake3(&self) -> io::Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        self.reader().for_each_piece(|piece| {
+            hasher.update(piece);
+        })?;
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+}
+
+/// Pieces of what is read, as they come.
+pub(super) trait Pieces: BufRead {
+    fn for_each_piece(&mut self, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+        loop {
+            let piece = self.fill_buf()?;
+            let len = piece.len();
+            if len == 0 {
+                return Ok(());
+            }
+            each(piece);
+            self.consume(len);
+        }
+    }
+}
+
+impl<R: BufRead> Pieces for R {}
+
+/// Reads on from an offset to the end of the file.
+pub(super) struct Sequential {
+    file: Stored,
+    offset: u64,
+}
+
+impl Read for Sequential {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        let left = self.file.len_bytes().saturating_sub(self.offset);
+        let len = usize::try_from(left).unwrap_or(usize::MAX).min(space.len());
+        space[..len].copy_from_slice(&self.file.read_at(self.offset, len)?);
+        self.offset += len as u64;
+        Ok(len)
+    }
+}
+
+impl Length for Stored {
+    fn len(&self) -> u64 {
+        self.len_bytes()
+    }
+}
+
+impl ChunkReader for Stored {
+    type T = BufReader<Sequential>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        Ok(BufReader::with_capacity(HEADER_READ_BYTES, Sequential { file: self.clone(), offset: start }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        Ok(self.read_at(start, length)?)
+    }
+}
