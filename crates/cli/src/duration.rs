@@ -37,12 +37,21 @@ impl Span {
         let duration = Duration::try_from(signed).map_err(|_| "a duration is not negative".to_owned())?;
         Ok(Span { duration })
     }
+
+    /// The same where `never` has a meaning too.
+    pub fn or_never(text: &str) -> Result<Span, String> {
+        if text.trim() == "never" {
+            return Ok(Span { duration: Duration::MAX });
+        }
+        Span::or_nothing(text)
+    }
 }
 
 /// As it may be typed.
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match SignedDuration::try_from(self.duration) {
+            _ if self.duration == Duration::MAX => f.write_str("never"),
             Ok(signed) => write!(f, "{signed:#}"),
             Err(_) => write!(f, "{}s", self.duration.as_secs()),
         }
@@ -76,6 +85,10 @@ mod tests {
         assert_eq!(Span::or_nothing("0s"), Ok(Span { duration: Duration::ZERO }));
         assert_eq!(Span::or_nothing("1min"), "60s".parse());
         assert!(Span::or_nothing("0").is_err() && Span::or_nothing("-1s").is_err());
+        let never = Span::or_never("never").unwrap();
+        assert_eq!((never.duration, never.to_string().as_str()), (Duration::MAX, "never"));
+        assert!(Span::or_nothing("never").is_err() && Span::or_never("ever").is_err());
+        assert_eq!(Span::or_never("0s"), Span::or_nothing("0s"));
     }
 
     #[test]

@@ -54,7 +54,8 @@ pub struct LoadOptions {
     pub new_run: bool,
     /// What reads the JSON. The tape is the independent second opinion, slower.
     pub engine: Engine,
-    /// So much work is lost at most if the process dies: rows wait no longer to become durable.
+    /// So much work is lost at most if the process dies: rows wait no longer to become durable. Zero: after each chunk.
+    /// [`LoadOptions::NEVER`]: nothing is kept, and all of it is done again.
     pub checkpoint: Duration,
     /// Lines are taken in chunks of about so many bytes; fewer where the memory says so.
     pub chunk_bytes: usize,
@@ -115,6 +116,8 @@ impl LoadOptions {
     pub const MAX_DEPTH_MAX: u32 = 100_000;
     /// A minute.
     pub const CHECKPOINT: Duration = Duration::from_secs(60);
+    /// No checkpoint at all.
+    pub const NEVER: Duration = Duration::MAX;
     /// A chunk fits a core's second-level cache; beyond a megabyte nothing gets faster, below 256 KiB the locks show.
     pub const CHUNK_BYTES: usize = 1 << 20;
 }

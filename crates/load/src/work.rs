@@ -29,7 +29,7 @@ use crate::journal::staging;
 use crate::kept::Kept;
 use crate::plan::Plan;
 use crate::schedule::Schedule;
-use crate::{Event, LoadError, Observer, OutputFile, Problem, Progress, TableSummary, Warning};
+use crate::{Event, LoadError, LoadOptions, Observer, OutputFile, Problem, Progress, TableSummary, Warning};
 use worker::{Done, Worker};
 
 /// The standard library's choice for a thread.
@@ -72,13 +72,13 @@ pub(crate) struct StagedWork {
 /// Does the work of a load from files, or what an earlier process has left of it. After an error the same request goes on.
 pub fn work(mut plan: Plan, observer: &dyn Observer) -> Result<Worked, LoadError> {
     let files = std::mem::take(&mut plan.files);
-    let sizes = files.iter().map(|file| Some(file.identity?.bytes));
-    let progress = Arc::new(Progress::default());
-    observer.event(Event::Planned { run: &plan.run, files: files.len(), bytes: sizes.sum(), progress: &progress });
-    progress.files.store(files.len() as u64, Relaxed);
+    let bytes: Option<u64> = files.iter().map(|file| Some(file.identity?.bytes)).sum();
     let is_same =
         |record: &FileRecord| files.iter().any(|file| file.key == record.key && file.version == record.version);
     let (work, warnings) = in_attempts(&plan, observer, is_same, |begun, pool| {
+        let progress = Arc::new(Progress::default());
+        observer.event(Event::Planned { run: &plan.run, files: files.len(), bytes, progress: &progress });
+        progress.files.store(files.len() as u64, Relaxed);
         let schedule = Schedule::default();
         for (at, file) in files.iter().enumerate() {
             schedule_local(&schedule, at, file.clone(), &begun.files, &progress, observer);
@@ -190,7 +190,7 @@ pub(crate) fn work_through(
     let (to_keeper, brought) = keeper::channel();
     let (results, kept_journal) = std::thread::scope(|scope| {
         // What can be read only once cannot be taken up.
-        let keeping = plan.repeatable.then(|| {
+        let keeping = (plan.repeatable && plan.checkpoint != LoadOptions::NEVER).then(|| {
             scope.spawn(|| {
                 let brought = brought;
                 let kept = keeper.keep(&brought);

@@ -62,9 +62,9 @@ pub struct LoadingArgs {
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub max_depth: Option<u32>,
 
-    /// Make what has come durable this often: so much work is lost at most if the process dies [default: 60s]
+    /// Make what has come durable this often: so much work is lost at most if the process dies; or never [default: 60s]
     #[arg(long, env = "LAKEHAUL_CHECKPOINT", hide_env = true, value_name = "DURATION", help_heading = "Limits")]
-    #[arg(value_parser = Span::or_nothing)]
+    #[arg(value_parser = Span::or_never)]
     pub checkpoint: Option<Span>,
 
     /// Helper columns: a list of numeric, dates, references; or none [default: numeric,dates]
