@@ -1,14 +1,15 @@
 //! The BLAKE3 of a file's bytes as they come, in a form that another process can go on with.
 //!
 //! In go the bytes, in order, from the file's start or from the start of any block. Out come the chaining values of its
-//! blocks, each a subtree of BLAKE3's tree (BLAKE3 paper, section 2.1), and from these the hash of the whole. A chaining
-//! value that is known already is held against the one of the bytes that come again: so a file that has changed is
+//! blocks, each a subtree of BLAKE3's tree (BLAKE3 paper, section 2.1), and from these the hash of the whole. What is known
+//! already, of blocks and of all that was read, is held against the bytes that come again: so a file that has changed is
 //! noticed whatever its server says.
 
 use std::collections::BTreeMap;
 
 use blake3::Hasher;
 use blake3::hazmat::{ChainingValue, HasherExt, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root};
+use serde::{Deserialize, Serialize};
 
 /// Bytes of a block: a power of two. Larger ones are more to fetch again, smaller ones more to keep: this one costs 32
 /// bytes a MiB.
@@ -17,6 +18,21 @@ pub(crate) const BLOCK_BYTES: u64 = 1 << 20;
 /// Chaining values by block.
 pub(crate) type Blocks = BTreeMap<u64, ChainingValue>;
 
+/// The first bytes of a file, and their BLAKE3 in hex.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Prefix {
+    pub(crate) bytes: u64,
+    pub(crate) blake3: String,
+}
+
+/// What an earlier process has found of a file's bytes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    pub(crate) blocks: Blocks,
+    /// As far as it has read.
+    pub(crate) prefix: Option<Prefix>,
+}
+
 /// Hashes one file.
 pub(crate) struct BlockHash {
     /// Of the whole blocks so far.
@@ -24,8 +40,7 @@ pub(crate) struct BlockHash {
     /// Of the block that is coming, or of the last one if that has just become whole.
     hasher: Box<Hasher>,
     bytes: u64,
-    /// What an earlier process has found.
-    known: Blocks,
+    known: Known,
     /// Of the values, the first that nobody has been told of.
     untold: usize,
     changed: bool,
@@ -33,8 +48,8 @@ pub(crate) struct BlockHash {
 
 impl BlockHash {
     /// From block `first` on: `known` has the ones before it.
-    pub(crate) fn new(first: u64, known: Blocks) -> BlockHash {
-        let values: Vec<ChainingValue> = (0..first).map_while(|block| known.get(&block).copied()).collect();
+    pub(crate) fn new(first: u64, known: Known) -> BlockHash {
+        let values: Vec<ChainingValue> = (0..first).map_while(|block| known.blocks.get(&block).copied()).collect();
         debug_assert_eq!(values.len() as u64, first, "every block before the first is known");
         let untold = values.len();
         let mut hash = BlockHash { values, hasher: Box::default(), bytes: 0, known, untold, changed: false };
@@ -66,15 +81,22 @@ impl BlockHash {
                 *self.hasher = Hasher::new();
                 self.hasher.set_input_offset(self.bytes);
             }
-            let taken = bytes.len().min((BLOCK_BYTES - within) as usize);
+            let mut taken = bytes.len().min((BLOCK_BYTES - within) as usize);
+            let to_check = self.known.prefix.as_ref().and_then(|prefix| prefix.bytes.checked_sub(self.bytes));
+            if let Some(to_check @ 1..) = to_check {
+                taken = taken.min(usize::try_from(to_check).unwrap_or(usize::MAX));
+            }
             self.hasher.update(&bytes[..taken]);
             self.bytes += taken as u64;
             bytes = &bytes[taken..];
             if self.bytes.is_multiple_of(BLOCK_BYTES) {
                 let value = self.hasher.finalize_non_root();
                 let block = self.values.len() as u64;
-                self.changed |= self.known.get(&block).is_some_and(|known| *known != value);
+                self.changed |= self.known.blocks.get(&block).is_some_and(|known| *known != value);
                 self.values.push(value);
+            }
+            if let Some(prefix) = self.known.prefix.take_if(|prefix| prefix.bytes == self.bytes) {
+                self.changed |= prefix.blake3 != self.finish();
             }
         }
     }
@@ -84,10 +106,20 @@ impl BlockHash {
         self.changed
     }
 
+    /// Whether not all has come again that an earlier process has read.
+    pub(crate) fn is_short(&self) -> bool {
+        self.known.prefix.as_ref().is_some_and(|prefix| self.bytes < prefix.bytes)
+    }
+
+    /// The bytes so far.
+    pub(crate) fn prefix(&self) -> Prefix {
+        Prefix { bytes: self.bytes, blake3: self.finish() }
+    }
+
     /// The chaining values that have come since the last time, but for those that were known.
     pub(crate) fn untold(&mut self) -> Blocks {
         let new = (self.untold..self.values.len()).map(|block| (block as u64, self.values[block]));
-        let new = new.filter(|(block, _)| !self.known.contains_key(block)).collect();
+        let new = new.filter(|(block, _)| !self.known.blocks.contains_key(block)).collect();
         self.untold = self.values.len();
         new
     }
@@ -133,7 +165,7 @@ mod tests {
     fn check(len: u64, piece: usize) {
         let bytes = bytes(len);
         let expected = blake3::hash(&bytes).to_hex().to_string();
-        let mut whole = BlockHash::new(0, Blocks::new());
+        let mut whole = BlockHash::new(0, Known::default());
         let mut known = Blocks::new();
         for piece in bytes.chunks(piece) {
             whole.update(piece);
@@ -144,7 +176,7 @@ mod tests {
         for needed_from in [0, 1, BLOCK_BYTES, 2 * BLOCK_BYTES, 3 * BLOCK_BYTES + 7, len] {
             let first = BlockHash::first_block(needed_from.min(len), &known);
             assert!(first == 0 || (first + 1) * BLOCK_BYTES <= needed_from);
-            let mut rest = BlockHash::new(first, known.clone());
+            let mut rest = BlockHash::new(first, Known { blocks: known.clone(), prefix: None });
             rest.update(&bytes[(first * BLOCK_BYTES) as usize..]);
             assert!(!rest.has_changed() && rest.untold().is_empty());
             assert_eq!((rest.bytes(), rest.finish()), (len, expected.clone()), "{len} bytes from block {first}");
@@ -168,14 +200,39 @@ mod tests {
     #[test]
     fn another_file_is_noticed() {
         let mut bytes = bytes(4 * BLOCK_BYTES);
-        let mut whole = BlockHash::new(0, Blocks::new());
+        let mut whole = BlockHash::new(0, Known::default());
         whole.update(&bytes);
         let known = whole.untold();
         bytes[2 * BLOCK_BYTES as usize + 9] ^= 1;
-        let mut again = BlockHash::new(BlockHash::first_block(3 * BLOCK_BYTES, &known), known);
+        let mut again =
+            BlockHash::new(BlockHash::first_block(3 * BLOCK_BYTES, &known), Known { blocks: known, prefix: None });
         again.update(&bytes[2 * BLOCK_BYTES as usize..3 * BLOCK_BYTES as usize - 1]);
         assert!(!again.has_changed());
         again.update(&bytes[3 * BLOCK_BYTES as usize - 1..]);
         assert!(again.has_changed());
+    }
+
+    #[test]
+    fn what_was_read_is_compared_to_its_last_byte() {
+        let bytes = bytes(2 * BLOCK_BYTES);
+        for read in [1, 700, 1024, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 5] {
+            let mut first = BlockHash::new(0, Known::default());
+            first.update(&bytes[..read as usize]);
+            let known = Known { blocks: first.untold(), prefix: Some(first.prefix()) };
+            for piece in [999, 1 << 20, 4 << 20] {
+                for damaged in [None, Some(read - 1), Some(read)] {
+                    let mut again = bytes.clone();
+                    if let Some(at) = damaged {
+                        again[at as usize] ^= 1;
+                    }
+                    let mut second = BlockHash::new(0, known.clone());
+                    assert!(second.is_short());
+                    again.chunks(piece).for_each(|piece| second.update(piece));
+                    assert_eq!(second.has_changed(), damaged == Some(read - 1), "read {read}, pieces of {piece}");
+                    assert!(!second.is_short());
+                    assert_eq!(second.finish(), blake3::hash(&again).to_hex().as_str());
+                }
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use flate2::bufread::MultiGzDecoder;
 
 use crate::Progress;
-use crate::block_hash::{BlockHash, Blocks};
+use crate::block_hash::{BlockHash, Blocks, Known, Prefix};
 
 /// RFC 1952, section 2.3.1.
 const GZIP: &[u8] = b"\x1f\x8b";
@@ -62,17 +62,17 @@ impl Content {
         progress: Arc<Progress>,
         zstd_window_log_max: u32,
     ) -> Content {
-        Content::from_block(source, name, progress, zstd_window_log_max, (0, Blocks::new()))
+        Content::from_block(source, name, progress, zstd_window_log_max, (0, Known::default()))
     }
 
     /// A file of which `source` begins with the block `first_block`; one that does not begin with the file's first byte is
-    /// plain text. `known`: chaining values of its blocks, those before that one among them.
+    /// plain text. `known`: the blocks before that one are among them.
     pub(crate) fn from_block(
         source: Box<dyn Read + Send>,
         name: &str,
         progress: Arc<Progress>,
         zstd_window_log_max: u32,
-        (first_block, known): (u64, Blocks),
+        (first_block, known): (u64, Known),
     ) -> Content {
         let counted = Counted { source, hash: BlockHash::new(first_block, known), progress };
         let compressed_name = name.ends_with(".gz") || name.ends_with(".zst");
@@ -91,6 +91,16 @@ impl Content {
     /// Bytes that came again were other ones than before.
     pub(crate) fn has_changed(&self) -> bool {
         self.counted().is_some_and(|counted| counted.hash.has_changed())
+    }
+
+    /// Not all has come again that came before.
+    pub(crate) fn is_short(&self) -> bool {
+        self.counted().is_some_and(|counted| counted.hash.is_short())
+    }
+
+    /// What has come so far.
+    pub(crate) fn prefix(&self) -> Option<Prefix> {
+        Some(self.counted()?.hash.prefix())
     }
 
     /// Chaining values that have come since the last time.

@@ -15,7 +15,7 @@ use lakehaul_parse::{Chunk, Framed, Framer, LongLinePiece};
 use lakehaul_write::store::{Store, StoreWrite};
 
 use crate::LoadError;
-use crate::block_hash::Blocks;
+use crate::block_hash::{Blocks, Prefix};
 use crate::content::{Content, Received};
 use crate::inputs::Place;
 use crate::journal::replay::Gap;
@@ -225,12 +225,17 @@ impl Front {
     /// Something was done behind what the file is to be now.
     fn is_done_before(&self) -> bool {
         let before = |gap: &Gap| self.content_bytes < gap.start || gap.end.is_some();
-        self.gaps.front().is_some_and(before)
+        self.content.is_short() || self.gaps.front().is_some_and(before)
     }
 
     /// The file is text as it comes, as far as is known yet.
     pub(crate) fn is_plain(&self) -> bool {
         self.content.is_plain()
+    }
+
+    /// What has come so far, as it came.
+    pub(crate) fn prefix(&self) -> Option<Prefix> {
+        self.content.prefix()
     }
 
     /// Chaining values of its bytes that have come since the last time.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::bell::Bell;
-use crate::block_hash::Blocks;
+use crate::block_hash::{Blocks, Prefix};
 use crate::front::{Front, Pulled};
 use crate::inputs::{Place, PlannedFile};
 use crate::journal::record::FileEnd;
@@ -70,7 +70,8 @@ pub(crate) struct Reading {
 enum Stage {
     Waiting,
     Open(Box<Front>),
-    Exhausted,
+    /// With what came of it.
+    Exhausted(Option<Prefix>),
 }
 
 /// What is known of a file's lines.
@@ -98,7 +99,7 @@ impl Schedule {
     /// Adds a file that an earlier process has done, to its end. Its account.
     pub(crate) fn add_done(&self, at: usize, file: PlannedFile, begun: BegunFile, end: &FileEnd) -> OutputFile {
         let reading = Reading::new(at, file, Some(begun));
-        *reading.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Exhausted;
+        *reading.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Exhausted(None);
         reading.exhausted.store(true, Relaxed);
         let account = reading.with_account(|account| {
             end.add_to(&mut account.file);
@@ -213,7 +214,8 @@ impl Reading {
             Pulled::Later | Pulled::Gated | Pulled::Changed => {}
             Pulled::End(_) => {
                 self.exhausted.store(true, Relaxed);
-                if let Stage::Open(front) = std::mem::replace(&mut *stage, Stage::Exhausted) {
+                let prefix = front.prefix();
+                if let Stage::Open(front) = std::mem::replace(&mut *stage, Stage::Exhausted(prefix)) {
                     close(*front);
                 }
             }
@@ -237,6 +239,15 @@ impl Reading {
             account.ended = true;
             account.finished()
         })
+    }
+
+    /// What has come of it so far, as it came: all that lines were pulled from, and what is read ahead.
+    pub(crate) fn prefix(&self) -> Option<Prefix> {
+        match &*self.stage.lock().unwrap_or_else(PoisonError::into_inner) {
+            Stage::Waiting => None,
+            Stage::Open(front) => front.prefix(),
+            Stage::Exhausted(prefix) => prefix.clone(),
+        }
     }
 
     /// Its bytes are its text: not compressed.

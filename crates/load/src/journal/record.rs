@@ -7,7 +7,7 @@ use lakehaul_fetch::FileVersion;
 use serde::{Deserialize, Serialize};
 
 use crate::asides::Segment;
-use crate::block_hash::Blocks;
+use crate::block_hash::{Blocks, Prefix};
 use crate::lines::LineCounts;
 
 /// One line of the journal.
@@ -92,6 +92,8 @@ pub(crate) struct FileProgress {
     /// Chaining values of its bytes as they came.
     #[serde(with = "blocks_as_text")]
     pub(crate) blocks: Blocks,
+    /// As far as it was read by then.
+    pub(crate) prefix: Option<Prefix>,
     /// It was read to its end, and is whole.
     pub(crate) end: Option<FileEnd>,
 }

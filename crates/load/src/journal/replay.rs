@@ -12,7 +12,7 @@ use lakehaul_write::{LaidDownPart, LaidDownRowGroup};
 use super::keeper::footers_path;
 use super::record::{Checkpoint, FileEnd, FileRecord, FooterPlace, LineRange, PartRecord, Record, TypeCounts, Version};
 use crate::asides::Segment;
-use crate::block_hash::Blocks;
+use crate::block_hash::{Blocks, Known, Prefix};
 use crate::lines::LineCounts;
 
 /// All records, and which of them count.
@@ -35,6 +35,8 @@ pub(crate) struct BegunFile {
     pub(crate) ranges: Vec<LineRange>,
     pub(crate) counts: LineCounts,
     pub(crate) blocks: Blocks,
+    /// As far as it was read.
+    pub(crate) prefix: Option<Prefix>,
     pub(crate) end: Option<FileEnd>,
 }
 
@@ -55,6 +57,11 @@ impl Gap {
 }
 
 impl BegunFile {
+    /// What is known of its bytes.
+    pub(crate) fn known(&self) -> Known {
+        Known { blocks: self.blocks.clone(), prefix: self.prefix.clone() }
+    }
+
     /// What is still to be done: always something, since only reading tells where the file ends.
     pub(crate) fn gaps(&self) -> Vec<Gap> {
         let mut gaps = Vec::new();
@@ -151,6 +158,10 @@ impl Replay {
                 known.ranges.extend(&progress.ranges);
                 known.counts.add(progress.counts);
                 known.blocks.extend(&progress.blocks);
+                let bytes = |prefix: &Option<Prefix>| prefix.as_ref().map_or(0, |prefix| prefix.bytes);
+                if bytes(&progress.prefix) > bytes(&known.prefix) {
+                    known.prefix.clone_from(&progress.prefix);
+                }
                 if progress.end.is_some() {
                     known.end.clone_from(&progress.end);
                 }

@@ -203,7 +203,7 @@ impl<'s> Worker<'s> {
             None => source,
             Some(kept) => kept.keep(&file.key, &file.name, source)?,
         };
-        let known = begun.map(|begun| begun.blocks.clone()).unwrap_or_default();
+        let known = begun.map(BegunFile::known).unwrap_or_default();
         let window = budget.zstd_window_log_max;
         let content = Content::from_block(source, &file.name, Arc::clone(progress), window, (first_block, known));
         let framer = self.shared.framers.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -336,6 +336,7 @@ impl<'s> Worker<'s> {
 fn tell(to_keeper: &SyncSender<Brought>, writer: &str, unsaved: Unsaved, saved: &mut SavedLines) {
     let file = |(reading, progress): (Arc<Reading>, FileProgress)| {
         let file = &reading.file;
+        let progress = FileProgress { prefix: reading.prefix(), ..progress };
         let (key, name) = (file.key.clone(), file.name.clone());
         let record = FileRecord { key, name, version: file.version.clone(), plain: reading.is_plain() };
         (record, progress)
