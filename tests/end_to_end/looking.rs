@@ -111,6 +111,28 @@ fn a_source_that_has_changed_differs() {
 }
 
 #[test]
+fn a_runs_ledger_is_a_page() {
+    let place = example_lake();
+    let run = place.records("lake")[0]["run"].as_str().expect("a name").to_owned();
+    let page = place.run(&["report", "lake"]);
+    page.exits_with(0).prints("<!DOCTYPE html>").prints(&run).prints("All of it adds up.");
+    assert_eq!(place.run(&["report", "lake", &run]).exits_with(0).stdout, page.stdout);
+
+    place.run(&["report", "lake", "--out", "report.html"]).exits_with(0);
+    let written = std::fs::read_to_string(place.path("report.html")).expect("it is there");
+    assert_eq!(written, page.stdout);
+    let json = place.run(&["report", "lake", "--json"]);
+    let record: Value = serde_json::from_str(&json.exits_with(0).stdout).expect("one object");
+    assert_eq!(record, place.records("lake")[0]);
+
+    place.run(&["report", "lake", "nobody"]).exits_with(2).tells("lake has no run nobody");
+    place.run(&["report", "lake", "--out", "nowhere/r.html"]).exits_with(2).tells("--out: cannot write nowhere/r.html");
+    // What is killed leaves a run without a ledger.
+    place.write("lake/_lake/staging/20990101T000000Z-00000000/part-1", "");
+    place.run(&["report", "lake"]).exits_with(0).prints(&run);
+}
+
+#[test]
 fn a_lake_that_is_none_is_refused() {
     let place = Place::new();
     place.write("folder/x", "");

@@ -56,6 +56,15 @@ A second load into the same lake adds to it. The same command again, once it is 
 nothing and says so; --new-run loads again. Every option can also be set as LAKEHAUL_<OPTION> in
 the environment or by its name in the config file.";
 
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  lakehaul report lake --out report.html
+  lakehaul report lake 20261122T074157Z-1f2e3d4c >report.html
+
+The page needs nothing but a browser. It says what the ledger says; `lakehaul verify` checks that
+against the files. It has names and figures, and no content of a resource. With --json the run
+record itself is written.";
+
 /// lakehaul's command line.
 #[derive(Debug, Parser)]
 #[command(name = "lakehaul", version, about = ABOUT, long_about = LONG_ABOUT, max_term_width = 100)]
@@ -93,6 +102,9 @@ pub enum Command {
     Schema(SchemaArgs),
     /// List the runs that made a lake, and those that have not finished
     Runs(RunsArgs),
+    /// Write a run's ledger as a page for people: one HTML file
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
     /// Stop the export of an unfinished run at the server, and forget the run
     #[command(after_help = export::CANCEL_EXAMPLES)]
     Cancel(Box<CancelArgs>),
@@ -179,6 +191,20 @@ pub struct RunsArgs {
     pub lake: String,
 }
 
+/// `lakehaul report`
+#[derive(Debug, clap::Args)]
+pub struct ReportArgs {
+    /// The lake's folder
+    #[arg(value_name = "LAKE")]
+    pub lake: String,
+    /// The run, as `lakehaul runs` names it [default: the newest that has finished]
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// Write to this file, which only you may read, instead of stdout
+    #[arg(long, env = "LAKEHAUL_OUT", hide_env = true, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
 /// `lakehaul completions`
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: lakehaul completions bash > ~/.local/share/bash-completion/completions/lakehaul")]
@@ -240,7 +266,7 @@ mod tests {
         let mut command = Args::command().term_width(100);
         insta::assert_snapshot!("help", command.render_long_help());
         command.build();
-        for name in ["load", "export", "cancel", "demo", "sim"] {
+        for name in ["load", "export", "cancel", "report", "demo", "sim"] {
             let command = command.find_subcommand_mut(name).expect("there is such a command");
             insta::assert_snapshot!(format!("help_{name}"), command.render_help());
         }

@@ -9,6 +9,7 @@ mod demo;
 mod export;
 mod load;
 mod man;
+mod report;
 mod runs;
 mod schema;
 mod sim;
@@ -32,6 +33,7 @@ pub(crate) fn run(args: &Args, manner: Manner, given: &Given) -> Result<Exit, Fa
         Command::Verify(args) => verify::run(args, manner),
         Command::Schema(args) => schema::run(args, manner),
         Command::Runs(args) => runs::run(args, manner),
+        Command::Report(args) => report::run(args, manner),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     }

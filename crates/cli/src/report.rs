@@ -4,6 +4,7 @@
 pub mod figures;
 pub mod json;
 pub mod pace;
+pub mod plain;
 pub mod server;
 pub mod summary;
 pub mod table;

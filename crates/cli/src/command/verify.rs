@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::args::VerifyArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::report::plain::plain;
 use crate::report::{Reporter, figures};
 use crate::resolve::{self, Form, Manner};
 
@@ -74,11 +75,6 @@ fn ledger_text(report: &VerifyReport, lake: &str) -> String {
         }
     });
     text
-}
-
-/// Without what a terminal would act on: a damaged lake's names may be anything.
-fn plain(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
 }
 
 fn ledger_object(report: &VerifyReport) -> String {

@@ -167,7 +167,7 @@ fn parts_are_what_was_written() {
                 (record.tables[1].files[0].rows, record.tables[1].rows) = (4, 4);
                 (record.totals.rows, record.totals.resources, record.totals.lines) = (6, 6, 13);
                 (record.output_files[1].resources, record.output_files[1].lines) = (1, 1);
-            })
+            });
         },
         &[(PATIENTS, "it has 5 rows, the ledger says 4")],
     );
@@ -176,7 +176,7 @@ fn parts_are_what_was_written() {
             lake.record(|record| {
                 let table = record.deleted_resources.as_mut().unwrap();
                 (table.rows, table.files[0].rows) = (4, 4);
-            })
+            });
         },
         &[
             (DELETIONS, "its lines report 3 deleted resources, the ledger says 4"),
@@ -246,7 +246,7 @@ fn rows_are_of_this_run_and_of_each_line_once() {
                 let [one, other, ..] = &mut record.output_files[..] else { panic!("there are more") };
                 (one.lines, one.resources, one.declared_count) = (one.lines - 1, one.resources - 1, None);
                 (other.lines, other.resources) = (other.lines + 1, other.resources + 1);
-            })
+            });
         },
         &[
             (RECORD, "p1.ndjson: 3 rows are of it, the ledger says 2 resources"),
@@ -388,7 +388,7 @@ fn nothing_is_there_that_no_run_names() {
                 (record.totals.files, record.totals.outcomes, record.totals.lines) = (4, 0, 12);
                 let bytes = record.output_files.iter().map(|file| file.bytes).sum();
                 (record.totals.bytes, record.totals.content_bytes) = (bytes, bytes);
-            })
+            });
         },
         &[(OUTCOMES, NOBODYS), ("_lake/raw/RUN/e.ndjson", NOBODYS)],
     );
