@@ -4,4 +4,5 @@
 mod scene;
 mod hauling;
 mod taking_up;
+#[expect(clippy::unwrap_used, reason = "a scene that cannot be set is a failed test")]
 mod inside_files;
