@@ -48,7 +48,7 @@ pub(crate) struct PartWriter {
     properties: WriterPropertiesPtr,
     out: TrackedWrite<HashedFile>,
     failure: FirstFailure,
-    row_groups: Vec<RowGroupFooter>,
+    row_groups: Vec<Arc<RowGroupFooter>>,
     rows: u64,
 }
 
@@ -103,7 +103,7 @@ impl PartWriter {
         }
         part.out.flush().map_err(|source| part.failed("write", source))?;
         part.rows = row_groups.iter().map(RowGroupFooter::rows).sum();
-        part.row_groups = row_groups;
+        part.row_groups = row_groups.into_iter().map(Arc::new).collect();
         Ok((part.blake3() == blake3).then_some(part))
     }
 
@@ -137,15 +137,13 @@ impl PartWriter {
         self.out.inner().hasher.finalize().to_hex().to_string()
     }
 
-    /// The row group that was last written.
-    pub(crate) fn newest(&self) -> Option<&RowGroupFooter> {
+    /// What the footer will say of the row group that was last written.
+    pub(crate) fn newest(&self) -> Option<&Arc<RowGroupFooter>> {
         self.row_groups.last()
     }
 
-    /// What the footer will say of it, to be laid down.
-    pub(crate) fn newest_footer(&self) -> Result<Vec<u8>, WriteError> {
-        let bytes = self.newest().map(|footer| footer.to_bytes(&self.schema, &self.properties)).transpose();
-        Ok(bytes.map_err(WriteError::parquet(&self.path))?.unwrap_or_default())
+    pub(crate) fn properties(&self) -> &WriterPropertiesPtr {
+        &self.properties
     }
 
     /// Makes the row groups so far durable, from another thread.
@@ -175,7 +173,7 @@ impl PartWriter {
             self.out.flush().map_err(WriteError::store("write", &self.path))
         })();
         self.rows += rows;
-        self.row_groups.extend(footer);
+        self.row_groups.extend(footer.map(Arc::new));
         written.map_err(|error| store_failure(&self.failure, &self.path).unwrap_or(error))
     }
 
@@ -192,7 +190,8 @@ impl PartWriter {
 
     /// Writes the footer and makes the file durable.
     pub(crate) fn finish(mut self) -> Result<FinishedPart, WriteError> {
-        let footer = footer::file_footer(&self.schema, &self.properties, self.bytes(), &self.row_groups);
+        let row_groups = std::mem::take(&mut self.row_groups).into_iter().map(Arc::unwrap_or_clone).collect();
+        let footer = footer::file_footer(&self.schema, &self.properties, self.bytes(), row_groups);
         let footer = footer.map_err(WriteError::parquet(&self.path))?;
         let written = self.out.write_all(&footer).and_then(|()| self.out.flush());
         written.map_err(|source| self.failed("write", source))?;

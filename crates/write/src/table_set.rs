@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use lakehaul_parse::{Cursor, Reason, Reject};
 use lakehaul_schema::TableSchema;
+use parquet::file::properties::WriterPropertiesPtr;
 
 use crate::columns::Size;
 use crate::error::{AppendError, WriteError};
 use crate::parquet_schema::CompiledSchema;
-use crate::part::{FinishedPart, PartWriter};
+use crate::part::{FinishedPart, PartWriter, RowGroupFooter};
 use crate::row_group::encode_row_group;
 use crate::run_tables::{RunTable, RunTables};
 use crate::shred::{Origin, Shredder};
@@ -71,8 +72,8 @@ impl std::fmt::Debug for Saved {
     }
 }
 
-/// A row group that is in its part. It holds no value of a row but in `footer`.
-#[derive(Debug, Clone)]
+/// A row group that is in its part.
+#[derive(Clone)]
 pub struct WrittenRowGroup {
     /// The part's path.
     pub part: String,
@@ -82,14 +83,34 @@ pub struct WrittenRowGroup {
     pub end: u64,
     /// The BLAKE3 of the part up to there, in hex.
     pub blake3: String,
-    /// What the part's footer will say of it; statistics of its values among that.
-    pub footer: Vec<u8>,
     /// Of its rows, the values that went to `__extra` since their paths lie beyond the table's caps.
     pub beyond_caps: u64,
     schema: Arc<CompiledSchema>,
+    footer: Arc<RowGroupFooter>,
+    properties: WriterPropertiesPtr,
+}
+
+/// Says where it is, and none of its statistics: they are values of rows.
+impl std::fmt::Debug for WrittenRowGroup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let WrittenRowGroup { part, rows, end, .. } = self;
+        f.debug_struct("WrittenRowGroup")
+            .field("part", part)
+            .field("rows", rows)
+            .field("end", end)
+            .finish_non_exhaustive()
+    }
 }
 
 impl WrittenRowGroup {
+    /// What the part's footer will say of it, to be laid down; statistics of its values are in it. Made anew at each call.
+    ///
+    /// # Errors
+    /// Parquet's library cannot write it.
+    pub fn footer(&self) -> Result<Vec<u8>, WriteError> {
+        self.footer.to_bytes(&self.schema, &self.properties).map_err(WriteError::parquet(&self.part))
+    }
+
     /// Of the part; the same for all its row groups.
     pub fn schema(&self) -> &TableSchema {
         &self.schema.table
@@ -283,7 +304,7 @@ impl TableSet {
         table.shared.count_beyond_caps(beyond_caps);
         table.shredder.clear();
         part.append(rows, chunks)?;
-        self.saved.row_groups.extend(part.told(beyond_caps)?);
+        self.saved.row_groups.extend(part.told(beyond_caps));
         table.untold = true;
         if part.bytes() >= self.run.options.part_bytes {
             self.close_part(resource_type)?;
@@ -305,17 +326,18 @@ impl TableSet {
 
 impl PartWriter {
     /// Word of the row group that was last written.
-    fn told(&self, beyond_caps: u64) -> Result<Option<WrittenRowGroup>, WriteError> {
-        let Some(newest) = self.newest() else { return Ok(None) };
-        Ok(Some(WrittenRowGroup {
+    fn told(&self, beyond_caps: u64) -> Option<WrittenRowGroup> {
+        let newest = self.newest()?;
+        Some(WrittenRowGroup {
             part: self.path().to_owned(),
             rows: newest.rows(),
             end: self.bytes(),
             blake3: self.blake3(),
-            footer: self.newest_footer()?,
             beyond_caps,
             schema: self.schema().clone(),
-        }))
+            footer: newest.clone(),
+            properties: self.properties().clone(),
+        })
     }
 }
 

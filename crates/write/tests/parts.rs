@@ -307,7 +307,7 @@ fn laid_down(row_groups: &[WrittenRowGroup], keep: &[bool], closed: Option<(u64,
         rows: written.rows,
         end: written.end,
         blake3: written.blake3.clone(),
-        footer: written.footer.clone(),
+        footer: written.footer().expect("a footer"),
         beyond_caps: written.beyond_caps,
         keep,
     };

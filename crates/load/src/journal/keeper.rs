@@ -162,7 +162,7 @@ impl Open {
                 }));
                 next
             });
-            let footer = self.lay_down(keeper.attempt, &row_group.footer)?;
+            let footer = self.lay_down(keeper.attempt, &row_group.footer()?)?;
             let WrittenRowGroup { rows, end, blake3, beyond_caps, .. } = row_group;
             checkpoint.row_groups.push(RowGroupRecord { part, rows, end, blake3, footer, beyond_caps });
         }

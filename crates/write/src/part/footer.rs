@@ -41,7 +41,7 @@ impl RowGroupFooter {
         schema: &CompiledSchema,
         properties: &WriterProperties,
     ) -> Result<Vec<u8>, ParquetError> {
-        file_footer(schema, properties, 0, std::slice::from_ref(self))
+        file_footer(schema, properties, 0, vec![self.clone()])
     }
 
     /// What was laid down.
@@ -72,32 +72,34 @@ pub(super) fn file_footer(
     schema: &CompiledSchema,
     properties: &WriterProperties,
     at: u64,
-    row_groups: &[RowGroupFooter],
+    row_groups: Vec<RowGroupFooter>,
 ) -> Result<Vec<u8>, ParquetError> {
     let mut index = PageIndexBuilder::new(row_groups.len(), schema.columns.num_columns());
-    for (row_group, footer) in row_groups.iter().enumerate() {
-        for (column, column_index) in footer.column_indexes.iter().enumerate() {
+    let mut metadata = Vec::with_capacity(row_groups.len());
+    for (row_group, footer) in row_groups.into_iter().enumerate() {
+        for (column, column_index) in footer.column_indexes.into_iter().enumerate() {
             if let Some(column_index) = column_index {
-                index.put_column_index(column_index.clone(), row_group, column);
+                index.put_column_index(column_index, row_group, column);
             }
         }
-        for (column, offset_index) in footer.offset_indexes.iter().enumerate() {
+        for (column, offset_index) in footer.offset_indexes.into_iter().enumerate() {
             if let Some(offset_index) = offset_index {
-                index.put_offset_index(offset_index.clone(), row_group, column);
+                index.put_offset_index(offset_index, row_group, column);
             }
         }
+        metadata.push(footer.metadata);
     }
     let file = FileMetaData::new(
         properties.writer_version().as_num(),
-        row_groups.iter().map(|footer| footer.metadata.num_rows()).sum(),
+        metadata.iter().map(RowGroupMetaData::num_rows).sum(),
         Some(properties.created_by().to_owned()),
         properties.key_value_metadata().cloned(),
         schema.columns.clone(),
         // The writer derives them from the schema.
         None,
     );
-    let metadata = ParquetMetaData::new(file, row_groups.iter().map(|footer| footer.metadata.clone()).collect());
-    let metadata = metadata.into_builder().set_page_index(Some(Arc::new(index.build()))).build();
+    let metadata =
+        ParquetMetaData::new(file, metadata).into_builder().set_page_index(Some(Arc::new(index.build()))).build();
     // Written to memory: the library's writer ends well over a file that took nothing, as it does not flush.
     let mut bytes = Vec::new();
     let mut out = TrackedWrite::new(Behind { left: at, bytes: &mut bytes });
