@@ -164,7 +164,7 @@ fn tables(record: &RunRecord) -> Markup {
             @if all.is_empty() { p.note { "The run added no row." } }
             @else {
                 div.wide { table {
-                    thead { tr { th { "Table" } th.n { "Rows" } th.n { "Parquet files" } th.n { "Bytes" } } }
+                    thead { tr { th scope="col" { "Table" } th.n scope="col" { "Rows" } th.n scope="col" { "Parquet files" } th.n scope="col" { "Bytes" } } }
                     tbody {
                         @for table in &all {
                             tr {
@@ -187,7 +187,7 @@ fn tables(record: &RunRecord) -> Markup {
                 details.paper[parts <= SHOWN] {
                     summary { (counted(parts as u64, "Parquet file", "Parquet files")) ", with length and BLAKE3 hash" }
                     div.wide { table {
-                        thead { tr { th { "Parquet file" } th.n { "Rows" } th.n { "Bytes" } } }
+                        thead { tr { th scope="col" { "Parquet file" } th.n scope="col" { "Rows" } th.n scope="col" { "Bytes" } } }
                         tbody {
                             @for part in all.iter().flat_map(|table| &table.files) {
                                 tr {
@@ -247,13 +247,13 @@ fn file_table(files: &[(&OutputFile, Marks)]) -> Markup {
     html! {
         div.wide { table.files {
             thead { tr {
-                th { "Output file" }
-                th.n { "Bytes" } @if stated { th.n { "Stated" } }
-                th.n { "Lines" } th.n { "Resources" } th.n { "Rejected" } th.n { "Blank" }
-                @if outcomes { th.n { "Outcomes" } }
-                @if headers { th.n { "Headers" } }
-                @if deletions { th.n { "Deletions" } }
-                @if counted_by { th.n { "Counted" } }
+                th scope="col" { "Output file" }
+                th.n scope="col" { "Bytes" } @if stated { th.n scope="col" { "Stated" } }
+                th.n scope="col" { "Lines" } th.n scope="col" { "Resources" } th.n scope="col" { "Rejected" } th.n scope="col" { "Blank" }
+                @if outcomes { th.n scope="col" { "Outcomes" } }
+                @if headers { th.n scope="col" { "Headers" } }
+                @if deletions { th.n scope="col" { "Deletions" } }
+                @if counted_by { th.n scope="col" { "Counted" } }
             } }
             tbody {
                 @for (file, marks) in files {
@@ -311,7 +311,7 @@ fn quarantine(subject: &Subject<'_>) -> Markup {
                     Err(why) => { p { (mark(false)) " Its index cannot be read: " (name(why)) } }
                     Ok(reasons) => {
                         div.wide { table.narrow {
-                            thead { tr { th { "Reason" } th.n { "Lines" } } }
+                            thead { tr { th scope="col" { "Reason" } th.n scope="col" { "Lines" } } }
                             tbody { @for (reason, lines) in *reasons { tr { td { code { (plain(reason)) } } td.n { (count(*lines)) } } } }
                             @if reasons.len() > 1 { tfoot { tr { td { "All reasons" } td.n { (count(rejected)) } } } }
                         } }
