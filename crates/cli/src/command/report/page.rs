@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lakehaul_load::{LakeSettings, OutputFile, Problem, RunRecord, RunStatus, TableRecord};
+use lakehaul_schema::LAKE_SCHEMA;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::claims::{Claim, Marks, claims, marks};
@@ -105,16 +106,34 @@ fn problems(record: &RunRecord) -> Markup {
         @if !faults.is_empty() {
             section.box.broken {
                 h2 { "The ledger does not agree with itself" }
-                ul { @for fault in &faults { li { (name(fault)) } } }
+                (folded(&faults.iter().map(|fault| name(fault)).collect::<Vec<_>>()))
             }
         }
         @if !record.problems.is_empty() {
             section.box {
                 h2 { "What keeps the run from being complete" }
-                ul { @for problem in &record.problems { li { (name(&problem.to_string())) (place(problem, &record.run)) } } }
+                (folded(&record.problems.iter().map(|problem| sentence(problem, &record.run)).collect::<Vec<_>>()))
             }
         }
     }
+}
+
+/// A list of which the first are shown, and the rest where it is asked for: each file of an export may have a problem.
+fn folded(items: &[Markup]) -> Markup {
+    let (first, rest) = items.split_at(items.len().min(SHOWN));
+    html! {
+        ul { @for item in first { li { (item) } } }
+        @if !rest.is_empty() {
+            details {
+                summary { "and " (count(rest.len() as u64)) " more" }
+                ul { @for item in rest { li { (item) } } }
+            }
+        }
+    }
+}
+
+fn sentence(problem: &Problem, run: &str) -> Markup {
+    html! { (name(&problem.to_string())) (place(problem, run)) }
 }
 
 /// Where in the lake more is to be read about a problem.
@@ -229,9 +248,12 @@ fn files(record: &RunRecord, marks: &[Marks]) -> Markup {
                         (file_table(&odd))
                     }
                 }
-                details {
-                    summary { "All " (counted(all.len() as u64, "file", "files")) }
-                    (file_table(&all))
+                // Where all are odd, they are above.
+                @if odd.len() < all.len() {
+                    details {
+                        summary { "All " (counted(all.len() as u64, "file", "files")) }
+                        (file_table(&all))
+                    }
                 }
             }
         }
@@ -339,6 +361,8 @@ fn provenance(subject: &Subject<'_>) -> Markup {
                     dt { "Export’s lineage" } dd { code { (plain(&export.lineage)) } }
                     dt { "Changed since" } dd { @match &export.since { Some(since) => (name(since)), None => "ever: all of it" } }
                 }
+                // No lake of another version is opened.
+                dt { "Lake’s schemas" } dd { "version " (LAKE_SCHEMA) }
                 dt { "Lake’s layout" } dd { (settings.layout.name()) }
                 dt { "Helper columns" } dd { (settings.annotations) }
                 dt { "Lines’ text" } dd { (json) }

@@ -189,6 +189,14 @@ fn many_files_are_folded_and_the_odd_ones_shown() {
 }
 
 #[test]
+fn many_problems_are_folded() {
+    let mut record = quiet(45);
+    let lost = |file: &OutputFile| Problem::Lost { output_file: file.name.clone(), why: "410".to_owned() };
+    record.problems = record.output_files.iter().map(lost).collect();
+    assert!(shown(&record, Ok(&BTreeMap::new()), &[]).contains("<summary>and 5 more</summary>"));
+}
+
+#[test]
 fn what_cannot_be_read_is_told() {
     let page = shown(&eventful(), Err("cannot read the index".to_owned()), &[]);
     assert!(page.contains("Its index cannot be read: <bdi>cannot read the index"));
