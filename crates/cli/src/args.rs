@@ -200,7 +200,7 @@ pub struct ReportArgs {
     /// The run, as `lakehaul runs` names it [default: the newest that has finished]
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
-    /// Write to this file, which only you may read, instead of stdout
+    /// Write to this file, which only you may read, instead of stdout; a file that is there is replaced
     #[arg(long, env = "LAKEHAUL_OUT", hide_env = true, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }

@@ -13,6 +13,7 @@ use lakehaul_load::RunRecord;
 use crate::args::ReportArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::report::plain::plain;
 use crate::resolve::{self, Form, Manner};
 use page::{Subject, page};
 
@@ -62,9 +63,28 @@ fn chosen(lake: &str, runs: &[RunRecord], unfinished: &[String], name: Option<&s
                 newest(unfinished).map(|why| format!(": {why}")).unwrap_or_default()
             ),
             Some(name) if unfinished.iter().any(|run| run == name) => waiting(name),
-            Some(name) => format!("{lake} has no run {name}; `lakehaul runs` lists those there are"),
+            Some(name) => format!("{lake} has no run {name}; {}", known(runs, unfinished)),
         })
     })
+}
+
+/// Up to so many runs are named where another was asked for; a lake that is fed daily has thousands.
+const NAMED: usize = 10;
+
+/// The newest runs there are, newest first.
+fn known(runs: &[RunRecord], unfinished: &[String]) -> String {
+    let all = runs.len() + unfinished.len();
+    let mut names: Vec<&str> =
+        runs.iter().map(|run| run.run.as_str()).chain(unfinished.iter().map(String::as_str)).collect();
+    // Names sort as the runs began.
+    names.sort_unstable_by(|one, next| next.cmp(one));
+    names.truncate(NAMED);
+    let names = plain(&names.join(", "));
+    match all {
+        0 => "it has none".to_owned(),
+        1..=NAMED => format!("it has {names}"),
+        _ => format!("its newest are {names}; `lakehaul runs` lists all"),
+    }
 }
 
 /// Whole or not at all, and the owner's alone: it names files and servers.

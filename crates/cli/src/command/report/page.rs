@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lakehaul_load::{LakeSettings, OutputFile, Problem, RunRecord, RunStatus, TableRecord};
+use lakehaul_schema::LAKE_SCHEMA;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::claims::{Claim, Marks, claims, marks};
@@ -105,16 +106,34 @@ fn problems(record: &RunRecord) -> Markup {
         @if !faults.is_empty() {
             section.box.broken {
                 h2 { "The ledger does not agree with itself" }
-                ul { @for fault in &faults { li { (name(fault)) } } }
+                (folded(&faults.iter().map(|fault| name(fault)).collect::<Vec<_>>()))
             }
         }
         @if !record.problems.is_empty() {
             section.box {
                 h2 { "What keeps the run from being complete" }
-                ul { @for problem in &record.problems { li { (name(&problem.to_string())) (place(problem, &record.run)) } } }
+                (folded(&record.problems.iter().map(|problem| sentence(problem, &record.run)).collect::<Vec<_>>()))
             }
         }
     }
+}
+
+/// A list of which the first are shown, and the rest where it is asked for: each file of an export may have a problem.
+fn folded(items: &[Markup]) -> Markup {
+    let (first, rest) = items.split_at(items.len().min(SHOWN));
+    html! {
+        ul { @for item in first { li { (item) } } }
+        @if !rest.is_empty() {
+            details {
+                summary { "and " (count(rest.len() as u64)) " more" }
+                ul { @for item in rest { li { (item) } } }
+            }
+        }
+    }
+}
+
+fn sentence(problem: &Problem, run: &str) -> Markup {
+    html! { (name(&problem.to_string())) (place(problem, run)) }
 }
 
 /// Where in the lake more is to be read about a problem.
@@ -164,7 +183,7 @@ fn tables(record: &RunRecord) -> Markup {
             @if all.is_empty() { p.note { "The run added no row." } }
             @else {
                 div.wide { table {
-                    thead { tr { th { "Table" } th.n { "Rows" } th.n { "Parquet files" } th.n { "Bytes" } } }
+                    thead { tr { th scope="col" { "Table" } th.n scope="col" { "Rows" } th.n scope="col" { "Parquet files" } th.n scope="col" { "Bytes" } } }
                     tbody {
                         @for table in &all {
                             tr {
@@ -187,7 +206,7 @@ fn tables(record: &RunRecord) -> Markup {
                 details.paper[parts <= SHOWN] {
                     summary { (counted(parts as u64, "Parquet file", "Parquet files")) ", with length and BLAKE3 hash" }
                     div.wide { table {
-                        thead { tr { th { "Parquet file" } th.n { "Rows" } th.n { "Bytes" } } }
+                        thead { tr { th scope="col" { "Parquet file" } th.n scope="col" { "Rows" } th.n scope="col" { "Bytes" } } }
                         tbody {
                             @for part in all.iter().flat_map(|table| &table.files) {
                                 tr {
@@ -229,9 +248,12 @@ fn files(record: &RunRecord, marks: &[Marks]) -> Markup {
                         (file_table(&odd))
                     }
                 }
-                details {
-                    summary { "All " (counted(all.len() as u64, "file", "files")) }
-                    (file_table(&all))
+                // Where all are odd, they are above.
+                @if odd.len() < all.len() {
+                    details {
+                        summary { "All " (counted(all.len() as u64, "file", "files")) }
+                        (file_table(&all))
+                    }
                 }
             }
         }
@@ -247,13 +269,13 @@ fn file_table(files: &[(&OutputFile, Marks)]) -> Markup {
     html! {
         div.wide { table.files {
             thead { tr {
-                th { "Output file" }
-                th.n { "Bytes" } @if stated { th.n { "Stated" } }
-                th.n { "Lines" } th.n { "Resources" } th.n { "Rejected" } th.n { "Blank" }
-                @if outcomes { th.n { "Outcomes" } }
-                @if headers { th.n { "Headers" } }
-                @if deletions { th.n { "Deletions" } }
-                @if counted_by { th.n { "Counted" } }
+                th scope="col" { "Output file" }
+                th.n scope="col" { "Bytes" } @if stated { th.n scope="col" { "Stated" } }
+                th.n scope="col" { "Lines" } th.n scope="col" { "Resources" } th.n scope="col" { "Rejected" } th.n scope="col" { "Blank" }
+                @if outcomes { th.n scope="col" { "Outcomes" } }
+                @if headers { th.n scope="col" { "Headers" } }
+                @if deletions { th.n scope="col" { "Deletions" } }
+                @if counted_by { th.n scope="col" { "Counted" } }
             } }
             tbody {
                 @for (file, marks) in files {
@@ -311,7 +333,7 @@ fn quarantine(subject: &Subject<'_>) -> Markup {
                     Err(why) => { p { (mark(false)) " Its index cannot be read: " (name(why)) } }
                     Ok(reasons) => {
                         div.wide { table.narrow {
-                            thead { tr { th { "Reason" } th.n { "Lines" } } }
+                            thead { tr { th scope="col" { "Reason" } th.n scope="col" { "Lines" } } }
                             tbody { @for (reason, lines) in *reasons { tr { td { code { (plain(reason)) } } td.n { (count(*lines)) } } } }
                             @if reasons.len() > 1 { tfoot { tr { td { "All reasons" } td.n { (count(rejected)) } } } }
                         } }
@@ -339,6 +361,8 @@ fn provenance(subject: &Subject<'_>) -> Markup {
                     dt { "Export’s lineage" } dd { code { (plain(&export.lineage)) } }
                     dt { "Changed since" } dd { @match &export.since { Some(since) => (name(since)), None => "ever: all of it" } }
                 }
+                // No lake of another version is opened.
+                dt { "Lake’s schemas" } dd { "version " (LAKE_SCHEMA) }
                 dt { "Lake’s layout" } dd { (settings.layout.name()) }
                 dt { "Helper columns" } dd { (settings.annotations) }
                 dt { "Lines’ text" } dd { (json) }

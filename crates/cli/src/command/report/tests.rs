@@ -143,10 +143,24 @@ fn shown(record: &RunRecord, reasons: Result<&BTreeMap<String, u64>, String>, un
 #[test]
 fn an_eventful_run() {
     let page = shown(&eventful(), Ok(&reasons()), &["20261123T000000Z-2a3b4c5d".to_owned()]);
-    // The style is a file of its own.
+    insta::assert_snapshot!(unstyled(&page));
+}
+
+#[test]
+fn a_complete_run() {
+    let mut record = quiet(2);
+    // As long as a plan's hash is.
+    record.plan = "1f2e3d4c".repeat(4);
+    let page = shown(&record, Ok(&BTreeMap::new()), &[]);
+    assert!(page.contains("All of it adds up.") && !page.contains("✗"));
+    insta::assert_snapshot!(unstyled(&page));
+}
+
+/// An element a line, without the style, which is a file of its own.
+fn unstyled(page: &str) -> String {
     let (head, rest) = page.split_once("<style>").expect("there is a style");
     let (_, body) = rest.split_once("</style>").expect("it ends");
-    insta::assert_snapshot!(format!("{head}{body}").replace("><", ">\n<"));
+    format!("{head}{body}").replace("><", ">\n<")
 }
 
 #[test]
@@ -172,6 +186,14 @@ fn many_files_are_folded_and_the_odd_ones_shown() {
     let odd = shown(&odd, Ok(&BTreeMap::new()), &[]);
     assert!(odd.contains("<details open><summary>1 file has something to tell"), "{odd}");
     assert!(odd.contains("The ledger does not agree with itself"));
+}
+
+#[test]
+fn many_problems_are_folded() {
+    let mut record = quiet(45);
+    let lost = |file: &OutputFile| Problem::Lost { output_file: file.name.clone(), why: "410".to_owned() };
+    record.problems = record.output_files.iter().map(lost).collect();
+    assert!(shown(&record, Ok(&BTreeMap::new()), &[]).contains("<summary>and 5 more</summary>"));
 }
 
 #[test]
@@ -249,10 +271,11 @@ fn the_run_is_the_one_that_was_named_or_the_newest() {
     assert_eq!(chosen(&runs, &waiting, Some("1")), Ok(0));
     let unfinished = "run 3 has not finished, so it has no ledger yet; the command that began it finishes it";
     assert_eq!(chosen(&runs, &waiting, Some("3")), Err(unfinished.to_owned()));
-    assert_eq!(
-        chosen(&runs, &waiting, Some("4")),
-        Err("lake has no run 4; `lakehaul runs` lists those there are".to_owned())
-    );
+    assert_eq!(chosen(&runs, &waiting, Some("4")), Err("lake has no run 4; it has 3, 2, 1".to_owned()));
+    assert_eq!(chosen(&[], &[], Some("4")), Err("lake has no run 4; it has none".to_owned()));
+    let many: Vec<RunRecord> = (10..30).map(|n| named(&n.to_string())).collect();
+    let newest = "its newest are 29, 28, 27, 26, 25, 24, 23, 22, 21, 20; `lakehaul runs` lists all";
+    assert_eq!(chosen(&many, &[], Some("4")), Err(format!("lake has no run 4; {newest}")));
     assert_eq!(chosen(&[], &waiting, None), Err(format!("lake has no finished run: {unfinished}")));
     assert_eq!(chosen(&[], &[], None), Err("lake has no finished run".to_owned()));
 }
