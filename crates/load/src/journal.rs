@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use lakehaul_write::store::Store;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::lake::{Lake, read_text};
+use crate::lake::{Lake, RUNS, read_text, record_path};
 use crate::ledger::pretty;
 use crate::{LoadError, RunRecord};
 
@@ -102,9 +102,11 @@ pub(crate) struct CommitFile {
     record: RunRecord,
 }
 
-/// A run that has not finished.
+/// A run whose staging folder is there.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Unfinished {
+    /// It has finished; only its staging folder has not gone, or not wholly.
+    Left(String),
     /// Its work is not done. None: it died before its plan was written.
     Working(String, Option<PlanFile>),
     /// It has to be published.
@@ -156,7 +158,7 @@ impl CommitFile {
             }
         }
         store.sync().map_err(|source| LoadError::destination("sync", &self.record.run, source))?;
-        put(store, &crate::lake::record_path(&self.record.run), &pretty(&self.record))?;
+        put(store, &record_path(&self.record.run), &pretty(&self.record))?;
         discard(store, &self.record.run)
     }
 }
@@ -170,6 +172,11 @@ pub(crate) fn discard(store: &dyn Store, run: &str) -> Result<(), LoadError> {
     let folder = staging(run);
     let removed = store.remove(&folder).and_then(|()| store.sync());
     removed.map_err(|source| LoadError::destination("remove", &folder, source))
+}
+
+/// Removes the folder of all staging, in which no run is.
+pub(crate) fn discard_empty(store: &dyn Store) -> Result<(), LoadError> {
+    store.remove(STAGING).map_err(|source| LoadError::destination("remove", STAGING, source))
 }
 
 /// Removes what a run has staged and nothing refers to: all but its journal, what is beside it, and what is needed.
@@ -199,12 +206,17 @@ pub(crate) fn names(lake: &Lake) -> Result<Vec<String>, LoadError> {
 pub(crate) fn unfinished(lake: &Lake) -> Result<Vec<Unfinished>, LoadError> {
     let files = lake.list(STAGING)?;
     let there = |path: &str| files.iter().any(|(file, _)| file == path);
+    let records = lake.list(RUNS)?;
     names(lake)?
         .into_iter()
         .map(|run| {
             let (plan, commit) = (format!("{}/{PLAN}", staging(&run)), format!("{}/{COMMIT}", staging(&run)));
             if there(&commit) {
                 return Ok(Unfinished::Committing(Box::new(read(lake, &commit)?)));
+            }
+            // The record is the last thing that is written: what died after it died while it tidied up.
+            if records.iter().any(|(record, _)| *record == record_path(&run)) {
+                return Ok(Unfinished::Left(run));
             }
             let plan = if there(&plan) { Some(read::<PlanFile>(lake, &plan)?) } else { None };
             Ok(Unfinished::Working(run, plan))

@@ -16,7 +16,7 @@ use crate::{Layout, LoadError, LoadOptions, RunRecord};
 /// Whatever is not a table; an underscore hides it from Spark and Hive.
 const SETTINGS: &str = "_lake/lake.json";
 const LOCK: &str = "_lake/lock";
-const RUNS: &str = "_lake/runs";
+pub(crate) const RUNS: &str = "_lake/runs";
 const OWN: &str = "_lake";
 
 /// What is fixed when a lake is made: `_lake/lake.json`.

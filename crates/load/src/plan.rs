@@ -99,8 +99,13 @@ pub(crate) fn open(name: &str, options: &LoadOptions) -> Result<Opened, LoadErro
                 commit.publish(&*lake.store)?;
                 warnings.push(Warning::PublishedLate { run: commit.record().run.clone() });
             }
+            Unfinished::Left(run) => journal::discard(&*lake.store, &run)?,
             Unfinished::Working(run, plan) => dead.push((run, plan)),
         }
+    }
+    if dead.is_empty() {
+        // A death may have left a run's folder behind when all in it was gone.
+        journal::discard_empty(&*lake.store)?;
     }
     lake.reread_settings()?;
     let settings = lake.settings_for(options)?;

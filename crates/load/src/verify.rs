@@ -99,7 +99,7 @@ fn unfinished(lake: &Lake, report: &mut VerifyReport) -> Result<Vec<RunRecord>, 
             .into_iter()
             .filter_map(|run| match run {
                 Unfinished::Committing(commit) => Some(commit.into_record()),
-                Unfinished::Working(..) => None,
+                Unfinished::Working(..) | Unfinished::Left(_) => None,
             })
             .collect()),
         Err(LoadError::LakeDamaged { path, why }) => {

@@ -126,6 +126,32 @@ fn a_run_that_died_while_it_was_published_is_published() {
     }
 }
 
+/// A folder is removed in no order that could be relied on.
+#[test]
+fn a_run_that_died_while_it_tidied_up_is_finished() {
+    let scene = scene();
+    let request = scene.request(&[""], LoadOptions::default());
+    let Planned::Work(unfinished) = plan(&request, &Noon, &Silent).unwrap() else { panic!("there is work") };
+    let staging = scene.path("lake/_lake/staging").join(unfinished.run());
+    let plan_file = fs::read(staging.join("plan.json")).unwrap();
+    let first = commit(work(*unfinished, &Silent).unwrap(), &Noon, &Silent).unwrap();
+    for new_run in [true, false, true] {
+        fs::create_dir_all(&staging).unwrap();
+        fs::write(staging.join("plan.json"), &plan_file).unwrap();
+        assert_eq!(lakehaul_load::unfinished(&scene.lake()).unwrap(), []);
+        let runs = scene.records().len();
+        let again = scene.try_load_with(&[""], LoadOptions { new_run, ..LoadOptions::default() }).unwrap();
+        assert_eq!((again.already_complete, again.run != first.run || !new_run), (!new_run, true));
+        assert_eq!(scene.records().len(), runs + usize::from(new_run));
+        scene.check_sound();
+    }
+    assert_eq!(scene.rows("Patient").len(), 30);
+    // Nothing is left of a folder that was emptied.
+    fs::create_dir_all(&staging).unwrap();
+    assert!(scene.load().already_complete);
+    assert!(!staging.exists());
+}
+
 #[test]
 fn one_run_at_a_time() {
     let scene = scene();
