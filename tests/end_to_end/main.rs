@@ -15,3 +15,5 @@ mod payer;
 mod export_transport;
 mod export_trust;
 mod signals;
+mod watching;
+mod kills;
