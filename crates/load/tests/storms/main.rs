@@ -1,0 +1,12 @@
+//! What a run comes to whose disk, server and process fail it: the lake of a run that nothing disturbed, or an error
+//! after which the same command comes to it.
+//!
+//! CI runs a sample of the calls; `LAKEHAUL_ALL_FAULTS=1` runs every call. What fails prints the one command that repeats it.
+
+mod faulty_store;
+mod same_lake;
+#[expect(clippy::unwrap_used, reason = "a scene that cannot be set is a failed test")]
+mod scene;
+mod every_call;
+mod durable_first;
+mod any_order;
