@@ -17,3 +17,6 @@ mod export_trust;
 mod signals;
 mod watching;
 mod kills;
+mod injected;
+mod small_disks;
+mod one_writer;

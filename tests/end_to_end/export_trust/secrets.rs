@@ -221,3 +221,74 @@ fn the_user_may_let_others_read() {
     assert_eq!(mode(payer.place.path(LAKE).join(&part)), 0o640);
     assert_eq!(mode(payer.place.path(LAKE).join("Patient")), 0o750);
 }
+
+/// A line each value and member name of which would be seen.
+fn telling(id: usize) -> String {
+    format!(
+        r#"{{"resourceType":"Patient","id":"SESAME-id-{id}","birthDate":"1970-01-01","SESAMEmember":{{"x":"SESAME-inside"}},"name":[{{"family":"SESAME-family-{id}","given":["SESAME-given"],"_given":[{{"extension":[{{"url":"SESAME-url","valueDecimal":1.50}}]}}]}}],"contained":[{{"resourceType":"Basic","id":"SESAME-contained"}}],"photo":[{{"data":"U0VTQU1F"}}]}}"#
+    ) + "\n"
+}
+
+/// Tables in the making, and lines that go to quarantine: who may read the lake may read these.
+fn is_made_of_lines(name: &str) -> bool {
+    let (folder, name) = name.rsplit_once('/').unwrap_or(("", name));
+    name.ends_with(".part")
+        || name.starts_with("row_groups-")
+        || folder.ends_with("/aside")
+        || name.starts_with("long-")
+}
+
+#[test]
+fn what_a_dead_run_leaves_tells_nothing() {
+    let lines: String = (0..200).map(telling).collect();
+    let bad = "{\"SESAME\": broken\n\"SESAME-no-object\"\n";
+    let payer = payer(|scenario| {
+        let file = |text: String, name: &str| lakehaul_sim::ServedFile::new("Patient", text).named(name);
+        let silent = Fault::stall_at(10, std::time::Duration::from_secs(600));
+        scenario
+            .file(file(format!("{lines}{bad}"), "telling.ndjson").signed(Signed::default()))
+            .file(file(lines.clone(), "silent.ndjson").signed(Signed::default()))
+            .fault("silent.ndjson", When::Always, silent)
+    });
+    let lake = payer.place.path(LAKE);
+    let mut command = payer.command(&["export", "--checkpoint", "0s", "--log", "debug"]);
+    // Not through pipes: nobody reads them while it runs.
+    let said = ["stdout", "stderr"].map(|name| payer.place.path(name));
+    let [stdout, stderr] = said.each_ref().map(|path| std::fs::File::create(path).expect("a file"));
+    let mut running = command.stdout(stdout).stderr(stderr).spawn().expect("the binary starts");
+    let journal = || below(&lake).into_iter().find(|path| path.ends_with("journal"));
+    let begun = std::time::Instant::now();
+    // Until the file that tells is in it.
+    while !journal().is_some_and(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains("telling.ndjson")))
+    {
+        let stderr = || std::fs::read_to_string(payer.place.path("stderr")).unwrap_or_default();
+        assert!(begun.elapsed().as_secs() < 30, "nothing is saved: {}", stderr());
+        std::thread::yield_now();
+    }
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", running.id())).unwrap_or_default();
+    running.kill().expect("it runs");
+    running.wait().expect("it has ended");
+
+    let words = planted(&payer);
+    let mut looked_at = vec![("the arguments".to_owned(), arguments)];
+    looked_at.extend(said.map(|path| (path.display().to_string(), std::fs::read(&path).expect("a file"))));
+    for path in below(&lake) {
+        let mode = std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!(mode, if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+        let name = path.strip_prefix(&lake).expect("it is in the lake").to_string_lossy().into_owned();
+        if path.is_file() && !is_made_of_lines(&name) {
+            looked_at.push((name, std::fs::read(&path).expect("a file")));
+        }
+    }
+    let names: Vec<&str> = looked_at.iter().map(|(name, _)| name.rsplit('/').next().unwrap_or(name)).collect();
+    assert!(["journal", "plan.json", "export.json"].iter().all(|name| names.contains(name)), "{names:?}");
+    for (name, text) in &looked_at {
+        for word in &words {
+            let found = text.windows(word.len()).any(|window| window == word.as_bytes());
+            assert!(!found, "{word} is in {name}:\n{}", String::from_utf8_lossy(text));
+        }
+    }
+    payer.sim.set_faults(Vec::new());
+    payer.export(&[]).exits_with(7);
+    assert!(!below(&lake).iter().any(|path| path.is_file() && path.to_string_lossy().contains(STAGING)));
+}

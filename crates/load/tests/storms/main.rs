@@ -1,7 +1,8 @@
 //! What a run comes to whose disk, server and process fail it: the lake of a run that nothing disturbed, or an error
 //! after which the same command comes to it.
 //!
-//! CI runs a sample of the calls; `LAKEHAUL_ALL_FAULTS=1` runs every call. What fails prints the one command that repeats it.
+//! CI runs a sample of the calls and 300 storms; `LAKEHAUL_ALL_FAULTS=1` runs every call, `LAKEHAUL_STORM_SEEDS=5000` so many
+//! storms. What fails prints the one command that repeats it.
 
 mod faulty_store;
 mod same_lake;
@@ -10,3 +11,4 @@ mod scene;
 mod every_call;
 mod durable_first;
 mod any_order;
+mod storm;
