@@ -130,7 +130,11 @@ fn a_line_beyond_max_line_is_rejected_without_holding_it() {
 
 /// Exports what the payer has, as many files at once as it may; exit code and peak.
 fn export(lake: &Path, sim: &Sim, options: &[&str]) -> (Option<i32>, u64) {
-    let child = Command::new(env!("CARGO_BIN_EXE_lakehaul"))
+    export_by(Command::new(env!("CARGO_BIN_EXE_lakehaul")), lake, sim, options)
+}
+
+fn export_by(mut program: Command, lake: &Path, sim: &Sim, options: &[&str]) -> (Option<i32>, u64) {
+    let child = program
         .args(["export", "--kind", "smart", "--no-auth", "--quiet", "--concurrency", "64", "--base-url"])
         .arg(sim.base_url())
         .arg("--to")
@@ -160,4 +164,40 @@ fn sixty_four_files_at_once() {
     assert_eq!(code, Some(0));
     assert_eq!(rows(folder.path()), 64 * 4 * lines);
     check(peak, 256 * MIB);
+}
+
+/// Back-pressure: where the disk takes long for each write, the sockets wait, and memory stays what it was. strace makes the
+/// disk slow; without it a word on stderr says that nothing was checked.
+#[test]
+fn a_slow_destination() {
+    let traced = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).output();
+    if !traced.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: there is no strace, or it may not trace");
+        return;
+    }
+    let mut seed = Vec::new();
+    let lines = feed_many(&mut seed, 2 * MIB).expect("memory takes it");
+    let file = |n: usize| ServedFile::repeated("Patient", seed.clone(), 6).undeclared().named(&format!("{n}.ndjson"));
+    let scenario = Scenario::new(Personality::Smart).door(Door::Open).file_access(FileAccess::Open);
+    let sim = Sim::start(scenario.files((0..12).map(file))).expect("a payer on loopback");
+    let timed = |program: Command| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let begun = std::time::Instant::now();
+        let (code, peak) = export_by(program, folder.path(), &sim, &["--memory", "128MiB"]);
+        assert_eq!(code, Some(0));
+        assert_eq!(rows(folder.path()), 12 * 6 * lines);
+        (begun.elapsed(), peak)
+    };
+    let (fast, peak) = timed(Command::new(env!("CARGO_BIN_EXE_lakehaul")));
+    check(peak, 128 * MIB);
+    // The peak is strace's children's too.
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=write", "-e", "inject=write:delay_enter=20000"]);
+    let (slow, peak) = timed({
+        strace.arg(env!("CARGO_BIN_EXE_lakehaul"));
+        strace
+    });
+    eprintln!("{fast:?} with a fast disk, {slow:?} with a slow one");
+    check(peak, 128 * MIB);
+    assert!(slow > 2 * fast, "the disk was not slow: {slow:?} against {fast:?}");
 }
