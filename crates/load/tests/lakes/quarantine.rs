@@ -1,13 +1,16 @@
 //! Each bad line is in quarantine, byte for byte, with its place and its reason; none is lost, none is altered.
 
+use std::time::Duration;
+
 use lakehaul_load::{LoadOptions, Problem, RunStatus};
 
+use crate::journal_limit::journal_breaks_after;
 use crate::scene::{Scene, ndjson, patient};
 
 /// Bad lines and their reasons.
 fn bad_lines() -> Vec<(Vec<u8>, &'static str)> {
     let deep = format!(r#"{{"resourceType":"Patient","x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
-    let long = format!(r#"{{"resourceType":"Patient","id":"{}"}}"#, "x".repeat(300_000));
+    let long = format!(r#"{{"resourceType":"Patient","id":"{}"}}"#, "x".repeat(30_000));
     vec![
         (b"not json".to_vec(), "not_json"),
         (b"[1,2]".to_vec(), "not_an_object"),
@@ -34,7 +37,8 @@ fn every_bad_line_is_kept_as_it_was() {
     let bad = bad_lines();
     let (mut text, mut expected) = (b"\xef\xbb\xbf".to_vec(), Vec::new());
     let mut line = 0_u64;
-    for round in 0..20_u32 {
+    // Ten thousand of them.
+    for round in 0..600_u32 {
         for (at, (bytes, reason)) in bad.iter().enumerate() {
             text.extend_from_slice(&ndjson([patient(round * 100 + at as u32)]));
             line += 2;
@@ -43,9 +47,14 @@ fn every_bad_line_is_kept_as_it_was() {
             text.extend_from_slice(if round % 2 == 0 { b"\n" } else { b"\r\n" });
         }
     }
-    for threads in [1, 3] {
+    for (threads, dies) in [(1, false), (3, false), (2, true)] {
         let scene = Scene::new(&[("Patient.ndjson", &text)]);
-        let options = LoadOptions { threads, max_line_bytes: Some(200_000), ..LoadOptions::default() };
+        let options = LoadOptions { threads, max_line_bytes: Some(20_000), ..LoadOptions::default() };
+        if dies {
+            let store_layer = Some(journal_breaks_after(30_000));
+            let options = LoadOptions { checkpoint: Duration::ZERO, store_layer, ..options.clone() };
+            scene.try_load_with(&[""], options).unwrap_err();
+        }
         let summary = scene.try_load_with(&[""], options).unwrap();
         scene.check_sound();
         let rejects = expected.len() as u64;
