@@ -303,20 +303,15 @@ impl FaultyStore {
         file.write_all(&bytes[..bytes.len() / 2]).expect("it can be written");
     }
 
-    /// What a death in the middle of removing a folder leaves: every other file, and [`GOES_LAST`]. A single file is
-    /// removed or is not.
+    /// What a death in the middle of removing a folder leaves: every other file. [`Store::remove`] promises no order. A
+    /// single file is removed or is not.
     fn tear_remove(&self, path: &str) {
         let files = self.inner.list(path).unwrap_or_default();
-        for (file, _) in files.iter().filter(|(file, _)| !file.ends_with(GOES_LAST)).step_by(2) {
+        for (file, _) in files.iter().step_by(2) {
             self.inner.remove(file).expect("a file can be removed");
         }
     }
 }
-
-/// Without it nobody knows that what is left of a staging folder is of a run that was published. [`Store::remove`]
-/// promises no order, so a death can take it first, and that is not outlived: plan.json then makes a finished run look
-/// unfinished, for good.
-const GOES_LAST: &str = "/commit.json";
 
 impl Store for FaultyStore {
     fn create(&self, path: &str) -> io::Result<Box<dyn StoreWrite>> {
