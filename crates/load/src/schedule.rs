@@ -16,7 +16,7 @@ use crate::front::{Front, Pulled};
 use crate::inputs::{Place, PlannedFile};
 use crate::journal::record::FileEnd;
 use crate::journal::replay::BegunFile;
-use crate::{LoadError, OutputFile};
+use crate::{Event, LoadError, Observer, OutputFile, Progress};
 
 /// What an input without a size is taken for: more than any file.
 const UNKNOWN_BYTES: u64 = u64::MAX / 2;
@@ -96,8 +96,15 @@ impl Schedule {
         self.bell.ring();
     }
 
-    /// Adds a file that an earlier process has done, to its end. Its account.
-    pub(crate) fn add_done(&self, at: usize, file: PlannedFile, begun: BegunFile, end: &FileEnd) -> OutputFile {
+    /// Adds a file that an earlier process has done, to its end, and tells so.
+    pub(crate) fn add_done(
+        &self,
+        at: usize,
+        file: PlannedFile,
+        (begun, end): (BegunFile, &FileEnd),
+        progress: &Progress,
+        observer: &dyn Observer,
+    ) {
         let reading = Reading::new(at, file, Some(begun));
         *reading.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Exhausted(None);
         reading.exhausted.store(true, Relaxed);
@@ -107,7 +114,9 @@ impl Schedule {
             account.file.clone()
         });
         self.board().all.push(Arc::new(reading));
-        account
+        progress.bytes_read.fetch_add(end.bytes, Relaxed);
+        progress.files_finished.fetch_add(1, Relaxed);
+        observer.event(Event::FileFinished { file: &account });
     }
 
     /// No more files come.

@@ -102,12 +102,7 @@ fn schedule_local(
     match begun.start(&file.key, &file.name) {
         Start::Anew => schedule.add(at, file, None),
         Start::Within(begun) => schedule.add(at, file, Some(begun)),
-        Start::Done(begun, end) => {
-            let account = schedule.add_done(at, file, begun, &end);
-            progress.bytes_read.fetch_add(end.bytes, Relaxed);
-            progress.files_finished.fetch_add(1, Relaxed);
-            observer.event(Event::FileFinished { file: &account });
-        }
+        Start::Done(begun, end) => schedule.add_done(at, file, (begun, &end), progress, observer),
     }
 }
 

@@ -264,10 +264,7 @@ impl Shared {
             Start::Within(begun) => Some(begun),
             Start::Done(begun, end) => {
                 let file = planned(&listed, Version::Unknown, Place::Nowhere);
-                let account = self.schedule.add_done(listed.at, file, begun, &end);
-                self.progress.bytes_read.fetch_add(end.bytes, Relaxed);
-                self.progress.files_finished.fetch_add(1, Relaxed);
-                self.observer.event(Event::FileFinished { file: &account });
+                self.schedule.add_done(listed.at, file, (begun, &end), &self.progress, &*self.observer);
                 return Ok(());
             }
         };
