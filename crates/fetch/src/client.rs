@@ -18,6 +18,7 @@ use crate::origin::{Origin, PlainHttp};
 use crate::output_file::{FileStream, FileVersion};
 use crate::profile::Kind;
 use crate::retry::Patience;
+use crate::search::{SearchPages, SearchQuery};
 use crate::secret_url::SecretUrl;
 use crate::status::{self, Poller, Status};
 use crate::token::{Auth, TokenFacts};
@@ -171,6 +172,24 @@ impl Client {
         FileStream::continuing(self.http.clone(), self.hosts.clone(), file, begun, position)
     }
 
+    /// The pages of a search; sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a type or an id that is none.
+    pub fn search(&self, query: &SearchQuery) -> Result<SearchPages, FetchError> {
+        SearchPages::new(self.http.clone(), query)
+    }
+
+    /// The rest of the pages of a search of which an earlier process has seen the page that named `next`; sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UntrustedOrigin`](crate::ErrorKind::UntrustedOrigin) where it may not be asked.
+    pub fn search_from(&self, next: &SecretUrl) -> Result<SearchPages, FetchError> {
+        SearchPages::after(self.http.clone(), next)
+    }
+
     /// Asks the server to forget an export and its files. A refusal is no error.
     ///
     /// # Errors
@@ -232,5 +251,6 @@ mod tests {
         check(client.file(&file).next());
         check(client.file_from(&file, &FileVersion::default(), 7).next());
         check(client.poll(location).next());
+        check(client.search_from(&file.url).unwrap().next(7));
     }
 }
