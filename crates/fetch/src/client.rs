@@ -14,6 +14,7 @@ use crate::event::FetchObserver;
 use crate::http::Http;
 use crate::kick_off::{self, Cancelled, ExportParameters, KickOff, PollingLocation};
 use crate::manifest::OutputFile;
+use crate::member_match::{self, MatchAnswer, MemberMatch};
 use crate::origin::{Origin, PlainHttp};
 use crate::output_file::{FileStream, FileVersion};
 use crate::profile::Kind;
@@ -188,6 +189,16 @@ impl Client {
     /// [`ErrorKind::UntrustedOrigin`](crate::ErrorKind::UntrustedOrigin) where it may not be asked.
     pub fn search_from(&self, next: &SecretUrl) -> Result<SearchPages, FetchError> {
         SearchPages::after(self.http.clone(), next)
+    }
+
+    /// Asks which group a member is in.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a kind of server without `$member-match`,
+    /// [`ErrorKind::Auth`](crate::ErrorKind::Auth), and why no answer came. That no member was found is no error.
+    pub async fn member_match(&self, question: &MemberMatch) -> Result<MatchAnswer, FetchError> {
+        member_match::send(&self.http, question).await
     }
 
     /// Asks the server to forget an export and its files. A refusal is no error.

@@ -187,6 +187,19 @@ impl Place {
         Some(url)
     }
 
+    /// Where `$member-match` is, if servers of this kind have it.
+    pub(crate) fn member_match_url(&self) -> Option<Url> {
+        match self.kind {
+            Kind::OneupPayer => {
+                let mut url = self.base.clone();
+                url.set_path(&format!("v1/{}/member-match/$member-match", self.tenant.as_deref()?));
+                Some(url)
+            }
+            Kind::Smart => Some(self.url(&["Patient", "$member-match"])),
+            _ => None,
+        }
+    }
+
     /// A gateway may name itself by another host in the URLs that it hands out. One of this tenant's is moved to the
     /// configured origin; any other URL is as it was.
     pub(crate) fn at_home(&self, mut url: Url) -> Url {

@@ -131,7 +131,8 @@ impl SearchPages {
     /// [`ErrorKind::FileExpired`] where it no longer knows a page that it has named, [`ErrorKind::ExportFailed`] where it
     /// refuses the search with its own words, [`ErrorKind::Auth`] for a 403, [`ErrorKind::UntrustedOrigin`] where the next
     /// page is elsewhere, [`ErrorKind::NotData`] for pages that lead round in a circle, and all that keeps a request from
-    /// being answered: an answer that is no Bundle is asked for again, too. A page has at most `limit_bytes`.
+    /// being answered: an answer that is no Bundle is asked for again, too. Where the server refuses, the error has its
+    /// [`FetchError::status`]. A page has at most `limit_bytes`.
     pub async fn next(&mut self, limit_bytes: usize) -> Result<Option<SearchPage>, FetchError> {
         let Some(url) = self.next.clone() else { return Ok(None) };
         let what = if self.first { WHAT } else { WHAT_NEXT };
@@ -183,7 +184,7 @@ impl SearchPages {
             }
             _ => (ErrorKind::ExportFailed, format!("the server refuses the search ({status}){words}")),
         };
-        FetchError::new(kind, message)
+        FetchError::new(kind, message).with_status(status.as_u16())
     }
 }
 

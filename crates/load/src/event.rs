@@ -157,6 +157,13 @@ pub enum Warning {
         /// The file's name.
         output_file: String,
     },
+    /// Pages of a search have entries without a resource.
+    EmptyEntries {
+        /// The type, or `everything`.
+        search: String,
+        /// How many.
+        entries: u64,
+    },
     /// Values went to `__extra` since their path lies beyond the table's caps.
     BeyondCaps {
         /// The table's type.
@@ -210,6 +217,9 @@ impl fmt::Display for Warning {
             Warning::FileChanged { why } => write!(f, "{why}; what came of it is forgotten, and it is loaded anew"),
             Warning::Server(text) => f.write_str(text),
             Warning::NamedTwice { output_file } => write!(f, "{output_file} is named twice; it is loaded once"),
+            Warning::EmptyEntries { search, entries } => {
+                write!(f, "search for {search}: {entries} entries have no resource")
+            }
             Warning::BeyondCaps { resource_type, values } => {
                 write!(f, "{resource_type}: {values} values lie beyond the table's caps and went to __extra")
             }
