@@ -35,6 +35,11 @@ pub struct ClientOptions {
     pub tenant: Option<String>,
     /// Where tokens are had, if not where the kind or the server says. Naming it is trusting it with the client's secret.
     pub token_url: Option<Url>,
+    /// Where a member logs in, if not where the kind or the server says.
+    pub authorize_url: Option<Url>,
+    /// The origin of the search for systems that a patient can connect to, if it is not the kind's own. Naming it is trusting
+    /// it with the access token.
+    pub systems_url: Option<Url>,
     /// How the client shows who it is.
     pub auth: Auth,
     /// What is asked for in a token; `None`: the kind's own ([`Kind::default_scope`]); empty: nothing.
@@ -61,6 +66,8 @@ impl ClientOptions {
             base_url,
             tenant: None,
             token_url: None,
+            authorize_url: None,
+            systems_url: None,
             auth: Auth::None,
             scope: None,
             trusted_origins: Vec::new(),
