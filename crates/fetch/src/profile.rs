@@ -292,10 +292,12 @@ impl Place {
     }
 
     /// Where a member is asked for: the gateway's own place, or the operation of the type Patient (HRex, `$member-match`).
-    pub(crate) fn member_match_url(&self) -> Url {
-        let gateway = self.kind.profile().gateway.as_ref();
-        let own = gateway.and_then(|gateway| self.gateway_url(gateway.match_path?));
-        own.unwrap_or_else(|| self.url(&["Patient", "$member-match"]))
+    /// None: a gateway that has none.
+    pub(crate) fn member_match_url(&self) -> Option<Url> {
+        match &self.kind.profile().gateway {
+            Some(gateway) => self.gateway_url(gateway.match_path?),
+            None => Some(self.url(&["Patient", "$member-match"])),
+        }
     }
 
     /// Where systems are searched that a patient can connect to.
@@ -325,19 +327,6 @@ impl Place {
 
     fn gateway_url(&self, path: &str) -> Option<Url> {
         Some(self.at_origin(&path.replace("{tenant}", self.tenant.as_deref()?)))
-    }
-
-    /// Where `$member-match` is, if servers of this kind have it.
-    pub(crate) fn member_match_url(&self) -> Option<Url> {
-        match self.kind {
-            Kind::OneupPayer => {
-                let mut url = self.base.clone();
-                url.set_path(&format!("v1/{}/member-match/$member-match", self.tenant.as_deref()?));
-                Some(url)
-            }
-            Kind::Smart => Some(self.url(&["Patient", "$member-match"])),
-            _ => None,
-        }
     }
 
     /// A gateway may name itself by another host in the URLs that it hands out. One of this tenant's is moved to the
@@ -454,10 +443,10 @@ mod tests {
     #[test]
     fn where_members_are_asked_for() {
         let payer = place(Kind::OneupPayer, "https://gateway.1up.health", Some("bison")).unwrap();
-        let url = payer.member_match_url();
+        let url = payer.member_match_url().unwrap();
         assert_eq!(url.as_str(), "https://gateway.1up.health/v1/bison/member-match/$member-match");
         let smart = place(Kind::Smart, "https://a.example/fhir", None).unwrap();
-        assert_eq!(smart.member_match_url().as_str(), "https://a.example/fhir/Patient/$member-match");
+        assert_eq!(smart.member_match_url().unwrap().as_str(), "https://a.example/fhir/Patient/$member-match");
     }
 
     #[test]
