@@ -1,5 +1,5 @@
 //! What a SMART server says about itself: `smart-configuration` and the `CapabilityStatement`.
-//! 1upHealth's gateway has neither.
+//! 1upHealth's gateway has neither; Patient Connect has the first alone.
 
 use serde_json::json;
 
@@ -9,7 +9,8 @@ use crate::scenario::{ClientAuth, Door, Personality, Scenario};
 
 /// SMART App Launch 2.2, section "Conformance".
 pub(crate) fn smart_configuration(scenario: &Scenario, site: &Site) -> Answer {
-    if scenario.personality != Personality::Smart || scenario.door == Door::Open {
+    let is_there = matches!(scenario.personality, Personality::Smart | Personality::OneupConnect);
+    if !is_there || scenario.door == Door::Open {
         return Answer::operation_outcome(404, "There is no such document.");
     }
     let methods = scenario.client_auth.iter().map(|method| match method {
@@ -17,11 +18,18 @@ pub(crate) fn smart_configuration(scenario: &Scenario, site: &Site) -> Answer {
         ClientAuth::Basic => "client_secret_basic",
         ClientAuth::PrivateKeyJwt => "private_key_jwt",
     });
+    let grants: &[&str] = if scenario.personality == Personality::Smart {
+        &["client_credentials", "authorization_code", "refresh_token"]
+    } else {
+        &["authorization_code", "refresh_token"]
+    };
     Answer::json(
         200,
         &json!({
+            "authorization_endpoint": authorization_endpoint(site),
+            "code_challenge_methods_supported": ["S256"],
             "token_endpoint": token_endpoint(scenario, site),
-            "grant_types_supported": ["client_credentials"],
+            "grant_types_supported": grants,
             "token_endpoint_auth_methods_supported": methods.collect::<Vec<_>>(),
             "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
             "scopes_supported": ["system/*.rs"],
@@ -52,7 +60,10 @@ pub(crate) fn metadata(scenario: &Scenario, site: &Site) -> Answer {
         rest["security"] = json!({
             "service": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
                 "code": "SMART-on-FHIR"}]}],
-            "extension": [{"url": uris, "extension": [{"url": "token", "valueUri": token_endpoint(scenario, site)}]}],
+            "extension": [{"url": uris, "extension": [
+                {"url": "authorize", "valueUri": authorization_endpoint(site)},
+                {"url": "token", "valueUri": token_endpoint(scenario, site)},
+            ]}],
         });
     }
     let statement = json!({
@@ -66,6 +77,10 @@ pub(crate) fn metadata(scenario: &Scenario, site: &Site) -> Answer {
         "rest": [rest],
     });
     Answer::new(200).body("application/fhir+json", statement.to_string())
+}
+
+fn authorization_endpoint(site: &Site) -> Option<String> {
+    site.authorize_path().map(|path| format!("{{origin}}{path}"))
 }
 
 fn token_endpoint(scenario: &Scenario, site: &Site) -> String {

@@ -16,6 +16,8 @@ pub(crate) struct Export {
     pub(crate) request: String,
     /// `_type`; None is all.
     pub(crate) types: Option<Vec<String>>,
+    /// The places of the output files that its group has; None is all.
+    pub(crate) group: Option<Vec<usize>>,
     /// Status requests that were answered in good order since it began to run.
     answered: u32,
     /// It was tried again.
@@ -24,8 +26,8 @@ pub(crate) struct Export {
 }
 
 impl Export {
-    pub(crate) fn new(id: String, request: String, types: Option<Vec<String>>) -> Export {
-        Export { id, request, types, answered: 0, retried: false, deleted: false }
+    pub(crate) fn new(id: String, request: String, types: Option<Vec<String>>, group: Option<Vec<usize>>) -> Export {
+        Export { id, request, types, group, answered: 0, retried: false, deleted: false }
     }
 
     /// The answer to an accepted kick-off, but for [`LocationIn::Nowhere`].
@@ -147,7 +149,9 @@ pub(crate) fn refusal(request: &Request, level: &Level, scenario: &Scenario) -> 
     let is_post = request.method == http::Method::POST;
     match scenario.personality {
         Personality::OneupPopulation if is_post => return refused(403, "POST is not supported."),
-        Personality::OneupPayer if *level != Level::Group => return refused(403, "Only a group can be exported."),
+        Personality::OneupPayer if !matches!(level, Level::Group(_)) => {
+            return refused(403, "Only a group can be exported.");
+        }
         Personality::Smart if !is_post && scenario.edition >= Edition::Stu4 => {
             return refused(405, "A kick-off is sent by POST.").map(|answer| answer.header("Allow", "POST"));
         }

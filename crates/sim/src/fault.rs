@@ -188,6 +188,7 @@ pub(crate) enum Effect {
     RevokeTokens,
     ReplaceFile,
     ExpireSignedUrls,
+    ExpireCursors,
 }
 
 /// The way in which an answer is sent.
@@ -296,6 +297,11 @@ impl Fault {
     /// All signed URLs handed out so far are dead from now on, this request's too.
     pub fn expire_signed_urls() -> Fault {
         Fault { effects: vec![Effect::ExpireSignedUrls], ..Fault::default() }
+    }
+
+    /// All further pages of the searches so far answer 410 from now on, this request too.
+    pub fn expire_cursors() -> Fault {
+        Fault { effects: vec![Effect::ExpireCursors], ..Fault::default() }
     }
 
     fn delivered(delivery: Delivery) -> Fault {

@@ -97,6 +97,10 @@ pub mod members;
 mod payer;
 mod origins;
 mod route;
+mod search;
+mod authorization;
+mod member_match;
+mod patient_connect;
 mod script;
 mod token;
 mod export;
@@ -114,11 +118,12 @@ pub use body::Gzip;
 pub use credentials::{Credentials, SigningKey};
 pub use fault::{At, Fault, Hangup, RedirectTo, RetryAfter, Rule, Target, When, WrongRange};
 pub use log::{Authorization, Origin, RequestBody, Seen};
+pub use member_match::{GroupAt, MatchAnswer};
 pub use model::{FileFacts, Model};
 pub use route::Endpoint;
 pub use scenario::{
-    ClientAuth, Door, Edition, ExpiresIn, ExportEnd, Host, KickOffAnswer, Listed, LocationIn, Personality, Running,
-    Scenario, Tls,
+    BundleLayout, ClientAuth, Door, Edition, ExpiresIn, ExportEnd, Host, KickOffAnswer, Listed, LocationIn, Login,
+    NextLink, Personality, Running, Scenario, Tls, Total,
 };
 pub use served_file::{Compressed, Count, FileAccess, Place, Ranges, Role, ServedFile, Signed, Validator};
 pub use server::Sim;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::Method;
 
 use crate::answer::{Answer, Reply};
+use crate::authorization::Grants;
 use crate::credentials::Credentials;
 use crate::discovery;
 use crate::export::{self, Export};
@@ -14,11 +15,14 @@ use crate::fault::{At, Delivery, Effect, Fault, Hangup, Instead, Rule};
 use crate::file_answer::{Moment, OutputFile};
 use crate::log::{Authorization, Entry, Log, Origin, RequestBody, Seen};
 use crate::manifest::Listing;
+use crate::member_match;
 use crate::model::{FileFacts, Model};
 use crate::origins::Origins;
-use crate::route::{Endpoint, Route, Site};
+use crate::patient_connect::{self, Systems, Users};
+use crate::route::{Endpoint, Level, Route, Site};
 use crate::scenario::{Door, LocationIn, Personality, Scenario};
 use crate::script::Script;
+use crate::search::{Cursors, Desk, Library};
 use crate::served_file::{FileAccess, Place, Role};
 use crate::signed_url::SignedUrls;
 use crate::token::Tokens;
@@ -32,6 +36,8 @@ pub(crate) struct Payer {
     scenario: Scenario,
     site: Site,
     files: Vec<OutputFile>,
+    library: Library,
+    systems: Systems,
     pub(crate) credentials: Credentials,
     pub(crate) origins: Origins,
     pub(crate) log: Log,
@@ -46,6 +52,11 @@ struct State {
     ids: fastrand::Rng,
     moments: Vec<Moment>,
     signed_urls: SignedUrls,
+    cursors: Cursors,
+    grants: Grants,
+    users: Users,
+    /// Requests to match a member that were good ones.
+    matches: usize,
     /// When each method and path may be asked again.
     not_before: HashMap<(Method, String), Instant>,
 }
@@ -69,10 +80,26 @@ impl Payer {
             ids: fastrand::Rng::with_seed(scenario.seed ^ 0x0065_7870_6f72_7473),
             moments: vec![Moment { version: 0, answers: 0 }; files.len()],
             signed_urls: SignedUrls::new(scenario.seed),
+            cursors: Cursors::new(scenario.seed),
+            grants: Grants::new(scenario.seed),
+            users: Users::new(),
+            matches: 0,
             not_before: HashMap::new(),
         };
         let site = Site::new(scenario.personality, &scenario.tenant);
-        Payer { scenario, site, files, credentials, origins, log: Log::new(), state: Mutex::new(state) }
+        let library = Library::new(&scenario.doors.resources);
+        let systems = Systems::new(scenario.doors.systems, scenario.seed);
+        Payer {
+            scenario,
+            site,
+            files,
+            library,
+            systems,
+            credentials,
+            origins,
+            log: Log::new(),
+            state: Mutex::new(state),
+        }
     }
 
     /// Decides about one request and notes it.
@@ -121,12 +148,34 @@ impl Payer {
             return self.file(state, request, origin, index, fault);
         }
         // The other origin answers all, but never asks for a token, so that it sees what a client sends by itself.
-        let guarded = matches!(route, Route::KickOff { .. } | Route::Export(..) | Route::Page { .. });
+        let guarded = match route {
+            Route::KickOff { .. } | Route::Export(..) | Route::Page { .. } | Route::MemberMatch => true,
+            Route::Search(_) | Route::SearchPage | Route::Everything(_) => true,
+            Route::PatientConnect(endpoint) => *endpoint == Endpoint::Systems,
+            _ => false,
+        };
         if guarded && origin == Origin::Main && self.scenario.door == Door::Token {
             let authorization = state.tokens.identify(request.header("authorization"));
             if let Some(refusal) = state.tokens.refusal(authorization) {
                 return refusal.into();
             }
+        }
+        // Not a byte of a resource is touched, not even one that looks like a placeholder; and a member's own address
+        // is the member's.
+        let desk = Desk {
+            library: &self.library,
+            doors: &self.scenario.doors,
+            origins: &self.origins,
+            base: self.site.fhir_base(),
+        };
+        match route {
+            Route::Search(resource_type) => return desk.search(&mut state.cursors, request, resource_type).into(),
+            Route::Everything(id) => return desk.everything(&mut state.cursors, request, id).into(),
+            Route::SearchPage => return desk.page(&state.cursors, request).into(),
+            Route::Authorize => {
+                return state.grants.authorize(request, &self.scenario, &self.credentials.client_id).into();
+            }
+            _ => {}
         }
         let answer = match route {
             Route::Token if self.scenario.door == Door::Open => {
@@ -136,11 +185,11 @@ impl Payer {
                 let path = self.site.token_path();
                 let origins = [Some(&self.origins.main), Some(&self.origins.other), self.origins.plain.as_ref()];
                 let urls: Vec<String> = origins.iter().flatten().map(|origin| format!("{origin}{path}")).collect();
-                state.tokens.grant(request, &self.scenario, &self.credentials, &urls)
+                state.tokens.grant(request, &self.scenario, &self.credentials, &urls, &mut state.grants)
             }
             Route::KickOff { level, resource_type } => {
                 let refusal = export::refusal(request, level, &self.scenario);
-                refusal.unwrap_or_else(|| self.kick_off(state, request, resource_type.as_deref()))
+                refusal.unwrap_or_else(|| self.kick_off(state, request, level, resource_type.as_deref()))
             }
             Route::Export(endpoint, id) => self.export(state, *endpoint, id),
             Route::Page { export: id, page } => {
@@ -148,14 +197,30 @@ impl Payer {
             }
             Route::Metadata => discovery::metadata(&self.scenario, &self.site),
             Route::SmartConfiguration => discovery::smart_configuration(&self.scenario, &self.site),
-            Route::File { .. } | Route::Unknown => {
-                Answer::operation_outcome(599, "The scenario does not know this request.")
-            }
+            Route::MemberMatch => match member_match::answer(request, &self.scenario) {
+                Ok(answer) => {
+                    state.matches += 1;
+                    answer
+                }
+                Err(refusal) => refusal,
+            },
+            Route::PatientConnect(endpoint) => self.patient_connect(state, request, *endpoint),
+            _ => Answer::operation_outcome(599, "The scenario does not know this request."),
         };
         self.origins.fill_in(answer).into()
     }
 
-    fn kick_off(&self, state: &mut State, request: &Request, resource_type: Option<&str>) -> Answer {
+    fn kick_off(&self, state: &mut State, request: &Request, level: &Level, resource_type: Option<&str>) -> Answer {
+        let groups = &self.scenario.doors.groups;
+        let group = match level {
+            Level::Group(id) if !groups.is_empty() => {
+                let Some((_, places)) = groups.iter().find(|(group, _)| group == id) else {
+                    return Answer::operation_outcome(404, "There is no such group.");
+                };
+                Some(places.clone())
+            }
+            _ => None,
+        };
         let mut bits = || state.ids.u64(..);
         let (high, low) = (bits(), bits());
         let id = format!(
@@ -169,7 +234,7 @@ impl Payer {
         let query = request.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
         let url = format!("{{origin}}{}{query}", request.path);
         let types = resource_type.map(|one| vec![one.to_owned()]).or_else(|| export::types(request));
-        let export = Export::new(id.clone(), url, types);
+        let export = Export::new(id.clone(), url, types, group);
         let answer = export.accepted(&self.scenario, &self.site);
         state.exports.push(export);
         if self.scenario.kick_off.location == LocationIn::Nowhere {
@@ -183,6 +248,20 @@ impl Payer {
             return Answer { body: bytes::Bytes::new(), ..answer };
         }
         answer
+    }
+
+    fn patient_connect(&self, state: &mut State, request: &Request, endpoint: Endpoint) -> Answer {
+        let below = |prefix: &str| request.path.strip_prefix(prefix);
+        match endpoint {
+            Endpoint::Systems => self.systems.answer(request, below("/api/").unwrap_or_default(), &self.scenario),
+            Endpoint::Connect => match below("/connect/system/clinical/") {
+                Some(id) => {
+                    patient_connect::connect(request, id, &self.credentials, |token| state.tokens.is_alive(token))
+                }
+                None => patient_connect::consent(),
+            },
+            _ => state.users.answer(request, endpoint, &mut state.grants, &self.scenario, &self.credentials),
+        }
     }
 
     fn export(&self, state: &mut State, endpoint: Endpoint, id: &str) -> Answer {
@@ -220,7 +299,8 @@ impl Payer {
             let types = export.types.as_deref().unwrap_or_default();
             file.file.role != Role::Output || types.is_empty() || types.contains(&file.file.resource_type)
         };
-        (0..self.files.len()).filter(|&index| wanted(&self.files[index])).collect()
+        let in_group = |index: usize| export.group.as_ref().is_none_or(|places| places.contains(&index));
+        (0..self.files.len()).filter(|&index| in_group(index) && wanted(&self.files[index])).collect()
     }
 
     fn file_url(&self, state: &mut State, export: &str, index: usize) -> String {
@@ -288,6 +368,12 @@ impl Payer {
                 let place = self.files.iter().position(|file| file.name == *name);
                 place.map_or(Endpoint::Unknown, Endpoint::File)
             }
+            Route::Search(_) => Endpoint::Search,
+            Route::SearchPage => Endpoint::SearchPage,
+            Route::Everything(_) => Endpoint::Everything,
+            Route::Authorize => Endpoint::Authorize,
+            Route::MemberMatch => Endpoint::MemberMatch,
+            Route::PatientConnect(endpoint) => *endpoint,
             Route::Unknown => Endpoint::Unknown,
         }
     }
@@ -327,7 +413,9 @@ impl Payer {
         let headers = request.headers.values().filter_map(|value| value.to_str().ok());
         let texts: Vec<&str> = headers.chain(request.query.as_deref()).chain([&*body]).collect();
         let holds = |secret: &str| texts.iter().any(|text| text.contains(secret));
-        holds(&self.credentials.client_secret) || holds("client_assertion=") || state.tokens.texts().any(holds)
+        holds(&self.credentials.client_secret)
+            || holds("client_assertion=")
+            || state.tokens.texts().chain(state.grants.texts()).any(holds)
     }
 
     pub(crate) fn model(&self) -> Model {
@@ -373,6 +461,10 @@ impl Payer {
         self.state().tokens.texts().skip(1).map(str::to_owned).collect()
     }
 
+    pub(crate) fn matches(&self) -> usize {
+        self.state().matches
+    }
+
     pub(crate) fn exports(&self) -> usize {
         self.state().exports.len()
     }
@@ -393,6 +485,7 @@ impl State {
             (Effect::ReplaceFile, Endpoint::File(index)) => self.moments[index].version = 1,
             (Effect::ReplaceFile, _) => self.moments.iter_mut().for_each(|moment| moment.version = 1),
             (Effect::ExpireSignedUrls, _) => self.signed_urls.expire_all(),
+            (Effect::ExpireCursors, _) => self.cursors.expire_all(),
         }
     }
 

@@ -13,6 +13,7 @@
 
 use http::Method;
 
+use crate::patient_connect;
 use crate::scenario::Personality;
 
 /// What a request is for.
@@ -35,6 +36,24 @@ pub enum Endpoint {
     Metadata,
     /// `.well-known/smart-configuration`.
     SmartConfiguration,
+    /// GET: the first page of a search of one type.
+    Search,
+    /// GET: a further page of a search, or of `$everything`.
+    SearchPage,
+    /// GET: the first page of a patient's `$everything`.
+    Everything,
+    /// GET: the member logs in and consents.
+    Authorize,
+    /// POST: `$member-match`.
+    MemberMatch,
+    /// GET or POST: systems that a patient may connect.
+    Systems,
+    /// POST: a user is made.
+    User,
+    /// POST: a new code for a user.
+    AuthCode,
+    /// GET: the way to a system's login.
+    Connect,
     /// The output file of this place in the scenario, from 0.
     File(usize),
     /// No rule knows it: answered 599.
@@ -57,6 +76,15 @@ pub(crate) enum Route {
     },
     Metadata,
     SmartConfiguration,
+    /// Of this type.
+    Search(String),
+    SearchPage,
+    /// Of the patient of this id.
+    Everything(String),
+    Authorize,
+    MemberMatch,
+    /// Patient Connect's own.
+    PatientConnect(Endpoint),
     File {
         /// Where the layout has one.
         export: Option<String>,
@@ -69,7 +97,8 @@ pub(crate) enum Route {
 pub(crate) enum Level {
     System,
     Patient,
-    Group,
+    /// Of this id.
+    Group(String),
 }
 
 /// The layout of one personality's paths.
@@ -87,13 +116,15 @@ impl Site {
             Personality::OneupProvider | Personality::OneupPayer => format!("/v1/{tenant}/bulk-data/r4"),
             Personality::OneupPopulation => format!("/v1/{tenant}/bulk-export/bulk-data/r4"),
             Personality::Smart => "/fhir".to_owned(),
+            Personality::OneupPatient | Personality::OneupConnect => "/r4".to_owned(),
         };
         Site { personality, tenant: tenant.to_owned(), base }
     }
 
     /// The path behind the origin that a client is configured with.
     pub(crate) fn configured_base(&self) -> &str {
-        if self.personality == Personality::Smart { &self.base } else { "" }
+        let is_base = self.personality == Personality::Smart || self.personality.is_for_patients();
+        if is_base { &self.base } else { "" }
     }
 
     pub(crate) fn fhir_base(&self) -> &str {
@@ -103,10 +134,21 @@ impl Site {
     pub(crate) fn token_path(&self) -> String {
         match self.personality {
             Personality::Smart => "/auth/token".to_owned(),
+            Personality::OneupPatient | Personality::OneupConnect => "/oauth2/token".to_owned(),
             Personality::OneupPopulation => format!("/auth/realms/{}/protocol/openid-connect/token", self.tenant),
             Personality::OneupProvider | Personality::OneupPayer => {
                 "/auth/realms/dev-portal/protocol/openid-connect/token".to_owned()
             }
+        }
+    }
+
+    /// Where members log in; None where nobody does.
+    pub(crate) fn authorize_path(&self) -> Option<&'static str> {
+        match self.personality {
+            Personality::Smart => Some("/auth/authorize"),
+            Personality::OneupPatient => Some("/oauth2/authorize/test"),
+            Personality::OneupConnect => Some("/oauth2/authorize"),
+            _ => None,
         }
     }
 
@@ -149,29 +191,59 @@ impl Site {
                 _ => Route::Unknown,
             };
         }
+        let is_login = Some(path) == self.authorize_path()
+            || self.personality == Personality::OneupPatient && path == "/oauth2/authorize";
+        if is_login && method == Method::GET {
+            return Route::Authorize;
+        }
+        if let Some(endpoint) = patient_connect::endpoint(self.personality, method, path) {
+            return Route::PatientConnect(endpoint);
+        }
+        if self.personality == Personality::OneupPayer
+            && path == format!("/v1/{}/member-match/$member-match", self.tenant)
+        {
+            return if method == Method::POST { Route::MemberMatch } else { Route::Unknown };
+        }
+        let searches =
+            method == Method::GET && (self.personality == Personality::Smart || self.personality.is_for_patients());
+        let exports = !self.personality.is_for_patients();
+        if path.strip_suffix('/').unwrap_or(path) == self.base && searches {
+            return Route::SearchPage;
+        }
         let Some(below) = path.strip_prefix(&self.base).and_then(|below| below.strip_prefix('/')) else {
             return Route::Unknown;
         };
         let kick_off = |level, resource_type: Option<&str>| match *method {
-            Method::GET | Method::POST => Route::KickOff { level, resource_type: resource_type.map(str::to_owned) },
+            Method::GET | Method::POST if exports => {
+                Route::KickOff { level, resource_type: resource_type.map(str::to_owned) }
+            }
             _ => Route::Unknown,
         };
         match below.split('/').collect::<Vec<_>>()[..] {
             ["$export"] => kick_off(Level::System, None),
             ["Patient", "$export"] => kick_off(Level::Patient, None),
-            ["Group", id, "$export"] if !id.is_empty() => kick_off(Level::Group, None),
-            ["$export", "job", export] if self.personality != Personality::Smart => self.export(method, export),
+            ["Group", id, "$export"] if !id.is_empty() => kick_off(Level::Group(id.to_owned()), None),
+            ["Patient", id, "$everything"] if searches && !id.is_empty() => Route::Everything(id.to_owned()),
+            ["Patient", "$member-match"] if self.personality == Personality::Smart && method == Method::POST => {
+                Route::MemberMatch
+            }
+            ["$export", "job", export] if exports && self.personality != Personality::Smart => {
+                self.export(method, export)
+            }
             ["$export", "job", export, "pages", page]
-                if self.personality != Personality::Smart && method == Method::GET =>
+                if exports && self.personality != Personality::Smart && method == Method::GET =>
             {
                 page.parse().map_or(Route::Unknown, |page| Route::Page { export: export.to_owned(), page })
             }
-            ["$export", "file", name] if self.personality != Personality::Smart => self.file(method, None, name),
+            ["$export", "file", name] if exports && self.personality != Personality::Smart => {
+                self.file(method, None, name)
+            }
             ["metadata"] if method == Method::GET => Route::Metadata,
             [".well-known", "smart-configuration"] if method == Method::GET => Route::SmartConfiguration,
             [name] if self.personality == Personality::OneupPopulation && is_type(name) => {
                 kick_off(Level::System, Some(name))
             }
+            [name] if searches && is_type(name) => Route::Search(name.to_owned()),
             _ => Route::Unknown,
         }
     }
@@ -212,13 +284,13 @@ mod tests {
     fn the_documented_paths_are_known() {
         use Personality::{OneupPayer, OneupPopulation, OneupProvider, Smart};
         let system = || Route::KickOff { level: Level::System, resource_type: None };
-        let group = || Route::KickOff { level: Level::Group, resource_type: None };
+        let group = |id: &str| Route::KickOff { level: Level::Group(id.to_owned()), resource_type: None };
         let status = || Route::Export(Endpoint::Status, "1-2".to_owned());
         let file =
             |export: Option<&str>| Route::File { export: export.map(str::to_owned), name: "a.ndjson".to_owned() };
 
         check(OneupProvider, &Method::GET, "/v1/bison/bulk-data/r4/$export", &system());
-        check(OneupPayer, &Method::GET, "/v1/bison/bulk-data/r4/Group/cmk1/$export", &group());
+        check(OneupPayer, &Method::GET, "/v1/bison/bulk-data/r4/Group/cmk1/$export", &group("cmk1"));
         check(OneupPayer, &Method::GET, "/v1/bison/bulk-data/r4/$export/job/1-2", &status());
         let page = Route::Page { export: "1-2".to_owned(), page: 2 };
         check(OneupPayer, &Method::GET, "/v1/bison/bulk-data/r4/$export/job/1-2/pages/2", &page);
@@ -236,7 +308,7 @@ mod tests {
             "/v1/bison/bulk-export/bulk-data/r4/$export/job/1-2",
             &Route::Export(Endpoint::Retry, "1-2".to_owned()),
         );
-        check(Smart, &Method::POST, "/fhir/Group/1/$export", &group());
+        check(Smart, &Method::POST, "/fhir/Group/1/$export", &group("1"));
         check(Smart, &Method::POST, "/auth/token", &Route::Token);
         check(Smart, &Method::GET, "/bulk/exports/1-2", &status());
         check(Smart, &Method::DELETE, "/bulk/exports/1-2", &Route::Export(Endpoint::Delete, "1-2".to_owned()));

@@ -12,9 +12,12 @@ use crate::served_file::{Count, FileAccess, ServedFile};
 
 mod course;
 mod access;
+mod doors;
 
 pub use access::{ClientAuth, Door, ExpiresIn, Tls};
 pub use course::{Edition, ExportEnd, Host, KickOffAnswer, Listed, LocationIn, Running};
+pub(crate) use doors::Doors;
+pub use doors::{BundleLayout, Login, NextLink, Total};
 
 /// Whose server it resembles: paths, token endpoint, the form of its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,12 +32,22 @@ pub enum Personality {
     OneupPopulation,
     /// Any server after the Bulk Data Access guide with SMART Backend Services.
     Smart,
+    /// 1upHealth Patient Access: the member's login at `/oauth2/authorize/test`, search below `/r4`; no export.
+    OneupPatient,
+    /// 1upHealth Patient Connect: systems, users and their codes beside login and search below `/r4`; no export.
+    OneupConnect,
 }
 
 impl Personality {
     /// All of them.
-    pub const ALL: [Personality; 4] =
-        [Personality::OneupProvider, Personality::OneupPayer, Personality::OneupPopulation, Personality::Smart];
+    pub const ALL: [Personality; 6] = [
+        Personality::OneupProvider,
+        Personality::OneupPayer,
+        Personality::OneupPopulation,
+        Personality::Smart,
+        Personality::OneupPatient,
+        Personality::OneupConnect,
+    ];
 
     /// 1upHealth's answers, not a SMART server's.
     pub(crate) fn is_oneup(self) -> bool {
@@ -46,7 +59,21 @@ impl Personality {
         match self {
             Personality::OneupProvider => Some("bulk-data|user/*.rs"),
             Personality::OneupPayer => Some("member-match|read"),
-            Personality::OneupPopulation | Personality::Smart => None,
+            _ => None,
+        }
+    }
+
+    /// A member logs in, and there is no export.
+    pub(crate) fn is_for_patients(self) -> bool {
+        matches!(self, Personality::OneupPatient | Personality::OneupConnect)
+    }
+
+    /// Of a login that asks for no scope.
+    pub(crate) fn member_scope(self) -> &'static str {
+        match self {
+            Personality::OneupConnect => "user/*.*",
+            Personality::OneupPatient => "patient/*.read user/*.read launch/patient openid",
+            _ => "patient/*.rs",
         }
     }
 }
@@ -78,12 +105,13 @@ pub struct Scenario {
     pub(crate) files: Vec<ServedFile>,
     pub(crate) access: FileAccess,
     pub(crate) tls: Option<Tls>,
+    pub(crate) doors: Doors,
     pub(crate) rules: Vec<Rule>,
 }
 
 impl Scenario {
     /// An export without files that is done at the first status request, asked for with a token that lives five
-    /// minutes.
+    /// minutes; Patient Connect's lives two hours.
     pub fn new(personality: Personality) -> Scenario {
         let oneup = personality.is_oneup();
         let kick_off = if oneup {
@@ -91,7 +119,9 @@ impl Scenario {
         } else {
             KickOffAnswer { status: 202, location: LocationIn::ContentLocation, host: Host::Here }
         };
-        let auth = if oneup {
+        let auth = if personality.is_for_patients() {
+            vec![ClientAuth::Form, ClientAuth::Basic]
+        } else if oneup {
             vec![ClientAuth::Form]
         } else {
             vec![ClientAuth::Form, ClientAuth::Basic, ClientAuth::PrivateKeyJwt]
@@ -104,7 +134,7 @@ impl Scenario {
             client: None,
             client_auth: auth,
             door: Door::Token,
-            token_lifetime: Duration::from_secs(300),
+            token_lifetime: Duration::from_secs(if personality == Personality::OneupConnect { 7200 } else { 300 }),
             expires_in: ExpiresIn::True,
             token_endpoint_at: Host::Here,
             edition: Edition::Stu3,
@@ -125,6 +155,7 @@ impl Scenario {
             files: Vec::new(),
             access: FileAccess::Token,
             tls: None,
+            doors: Doors::default(),
             rules: Vec::new(),
         }
     }

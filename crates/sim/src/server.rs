@@ -79,7 +79,8 @@ impl Sim {
         Ok(Sim { payer, ca_pem, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// What a client is configured with: the gateway's origin for 1upHealth, the FHIR base for a SMART server.
+    /// What a client is configured with: the gateway's origin for 1upHealth's exports, the FHIR base for
+    /// a SMART server and for 1upHealth's doors for patients.
     pub fn base_url(&self) -> String {
         format!("{}{}", self.payer.origins.main, self.payer.site().configured_base())
     }
@@ -103,6 +104,12 @@ impl Sim {
     /// The token endpoint.
     pub fn token_url(&self) -> String {
         format!("{}{}", self.payer.origins.main, self.payer.site().token_path())
+    }
+
+    /// Where members log in, if they do.
+    pub fn authorize_url(&self) -> Option<String> {
+        let path = self.payer.site().authorize_path()?;
+        Some(format!("{}{path}", self.payer.origins.main))
     }
 
     /// The URL before `/$export`, for trying it by hand.
@@ -151,6 +158,11 @@ impl Sim {
     /// Exports that were deleted.
     pub fn deleted_count(&self) -> usize {
         self.payer.deleted_exports()
+    }
+
+    /// `$member-match` requests that were good ones, whatever they came to.
+    pub fn match_count(&self) -> usize {
+        self.payer.matches()
     }
 
     /// Tokens that the token endpoint has handed out; their texts, for looking whether one of them leaked.

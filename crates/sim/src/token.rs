@@ -1,4 +1,4 @@
-//! The token endpoint (RFC 6749, section 4.4; SMART Backend Services) and the tokens that it handed out.
+//! The token endpoint (RFC 6749, sections 4.1, 4.4 and 6; SMART Backend Services) and the tokens that it handed out.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -9,9 +9,10 @@ use jsonwebtoken::{Algorithm, Validation};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::authorization::{Granted, Grants};
 use crate::credentials::{Credentials, SigningKey};
 use crate::log::Authorization;
-use crate::scenario::{ClientAuth, ExpiresIn, Scenario};
+use crate::scenario::{ClientAuth, ExpiresIn, Personality, Scenario};
 use crate::wire::Request;
 
 /// RFC 7523, section 2.2.
@@ -89,6 +90,7 @@ impl Tokens {
         scenario: &Scenario,
         credentials: &Credentials,
         urls: &[String],
+        grants: &mut Grants,
     ) -> Answer {
         let content_type = request.header("content-type").unwrap_or_default();
         if !content_type.starts_with("application/x-www-form-urlencoded") {
@@ -96,13 +98,35 @@ impl Tokens {
         }
         let form: Vec<(String, String)> = url::form_urlencoded::parse(&request.body).into_owned().collect();
         let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-        if field("grant_type") != Some("client_credentials") {
-            return refused(400, "unsupported_grant_type", "grant_type is not client_credentials");
+        let members = scenario.personality.is_for_patients();
+        let machines = !members;
+        let members = members || scenario.personality == Personality::Smart;
+        let grant_type = field("grant_type").unwrap_or_default();
+        match grant_type {
+            "client_credentials" if machines => {}
+            "authorization_code" | "refresh_token" if members => {}
+            _ => return refused(400, "unsupported_grant_type", "this client cannot have a token by that grant_type"),
         }
-        if let Err(why) = self.authenticate(request, field, scenario, credentials, urls) {
+        let is_public = grant_type != "client_credentials"
+            && scenario.doors.public_client
+            && field("client_id") == Some(&credentials.client_id)
+            && field("client_secret").is_none()
+            && request.header("authorization").is_none();
+        if !is_public && let Err(why) = self.authenticate(request, field, scenario, credentials, urls) {
             return refused(401, "invalid_client", why);
         }
-        let scope = field("scope").unwrap_or_default();
+        let granted = match grant_type {
+            "authorization_code" => grants.redeem(field, &scenario.doors),
+            "refresh_token" => grants.refresh(field("refresh_token"), &scenario.doors),
+            _ => return self.by_credentials(field("scope").unwrap_or_default(), scenario),
+        };
+        match granted {
+            Ok(granted) => self.by_member(&granted, scenario),
+            Err(why) => refused(400, "invalid_grant", why),
+        }
+    }
+
+    fn by_credentials(&mut self, scope: &str, scenario: &Scenario) -> Answer {
         let scope_is_good = match scenario.personality.scope() {
             Some(wanted) => scope == wanted,
             None => scenario.personality.is_oneup() || scope.split(' ').any(|scope| scope.starts_with("system/")),
@@ -110,6 +134,22 @@ impl Tokens {
         if !scope_is_good {
             return refused(400, "invalid_scope", "this client cannot have that scope");
         }
+        token_answer(&self.issue(scope, scenario))
+    }
+
+    fn by_member(&mut self, granted: &Granted, scenario: &Scenario) -> Answer {
+        let mut answer = self.issue(&granted.scope, scenario);
+        if let Some(token) = &granted.refresh_token {
+            answer["refresh_token"] = token.as_str().into();
+        }
+        if let Some(patient) = &scenario.doors.patient_in_context {
+            answer["patient"] = patient.as_str().into();
+        }
+        token_answer(&answer)
+    }
+
+    /// A new token, and what the answer says of it.
+    fn issue(&mut self, scope: &str, scenario: &Scenario) -> Value {
         let text = format!("sim-token-{}-{:016x}{:016x}", self.issued.len(), self.dice.u64(..), self.dice.u64(..));
         let lifetime = scenario.token_lifetime;
         self.issued.push(Issued { text: text.clone(), dies: Instant::now().checked_add(lifetime), revoked: false });
@@ -122,7 +162,13 @@ impl Tokens {
         if let Some(seconds) = expires_in {
             answer["expires_in"] = seconds.into();
         }
-        Answer::json(200, &answer).header("Cache-Control", "no-store")
+        answer
+    }
+
+    /// Whether it is a token of this server's that is alive.
+    pub(crate) fn is_alive(&self, text: &str) -> bool {
+        let place = self.issued.iter().position(|token| token.text == text);
+        place.is_some_and(|place| self.refusal(Authorization::Token(place)).is_none())
     }
 
     fn authenticate<'f>(
@@ -186,6 +232,11 @@ fn basic_matches(pair: &[u8], client_id: &str, client_secret: &str) -> bool {
     let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let spelled = format!("{}:{}", encoded(client_id), encoded(client_secret));
     pair == spelled.as_bytes() || pair == format!("{client_id}:{client_secret}").as_bytes()
+}
+
+/// RFC 6749, section 5.1.
+fn token_answer(answer: &Value) -> Answer {
+    Answer::json(200, answer).header("Cache-Control", "no-store")
 }
 
 /// RFC 6749, section 5.2.
