@@ -27,6 +27,7 @@ use crate::{Clock, Event, ExportRecord, LoadError, LoadOptions, LoadSummary, Obs
 use feed::{Feed, Source};
 
 /// One export: `lakehaul export`.
+#[derive(Clone)]
 pub struct ExportRequest {
     /// The server, and who asks.
     pub client: ClientOptions,

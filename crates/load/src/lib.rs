@@ -18,6 +18,7 @@ mod request;
 mod load;
 mod export;
 mod search;
+mod member_match;
 mod network;
 mod plan;
 mod inputs;
@@ -57,6 +58,10 @@ pub use ledger::{
     ExportRecord, OutputFile, PartRecord, RunRecord, RunStatus, SearchRecord, SearchedRecord, TableRecord, Totals,
 };
 pub use load::load;
+pub use member_match::{
+    Ask, GivenConsent, GroupRun, GroupSummary, MatchOutcome, MatchRequest, MatchSummary, Pace, Roster, WrongLines,
+    match_members,
+};
 pub use plan::{Earlier, Plan, Planned, plan};
 pub use request::{Engine, Input, Interrupt, Layout, LoadOptions, LoadRequest, StoreLayer};
 pub use roundtrip::{Difference, RoundtripReport, roundtrip};
