@@ -5,6 +5,8 @@
 //! (see `config`): flags > environment > profile > config file > defaults.
 
 mod export;
+mod search;
+mod matching;
 mod loading;
 mod play;
 
@@ -17,7 +19,9 @@ use crate::size::Size;
 
 pub use export::{AskArgs, CancelArgs, ClientArgs, ExportArgs, PatienceArgs, SecretStyleArg, ServerArgs};
 pub use loading::{EngineArg, LayoutArg, LoadArgs, LoadingArgs, Mode, settle_allow_rejects};
+pub use matching::MatchArgs;
 pub use play::{DemoArgs, FaultArg, SimArgs};
+pub use search::{SearchArgs, WhatArgs};
 
 const ABOUT: &str =
     "Hauls a payer's FHIR R4 bulk export into a Parquet lake: one pass, lossless, exactly once, with a ledger";
@@ -88,6 +92,12 @@ pub enum Command {
     /// Export from a payer's server into a lake; run it again to take up what was interrupted
     #[command(after_help = export::EXAMPLES, after_long_help = format!("{}\n\n{}", export::EXAMPLES, crate::exit::HELP))]
     Export(Box<ExportArgs>),
+    /// Search a FHIR server page by page into a lake: a member's own data, or any search
+    #[command(after_help = search::EXAMPLES, after_long_help = format!("{}\n\n{}", search::EXAMPLES, crate::exit::HELP))]
+    Search(Box<SearchArgs>),
+    /// Ask a payer for the members of a roster, and export their groups into a lake
+    #[command(after_help = matching::EXAMPLES, after_long_help = format!("{}\n\n{}", matching::EXAMPLES, crate::exit::HELP))]
+    Match(Box<MatchArgs>),
     /// Tell what is wrong before an export starts: settings, token, server, lake
     #[command(after_help = export::CHECK_EXAMPLES)]
     Check(Box<ExportArgs>),

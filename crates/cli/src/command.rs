@@ -9,9 +9,11 @@ mod demo;
 mod export;
 mod load;
 mod man;
+mod matching;
 mod report;
 mod runs;
 mod schema;
+mod search;
 mod sim;
 mod verify;
 
@@ -25,6 +27,8 @@ pub(crate) fn run(args: &Args, manner: Manner, given: &Given) -> Result<Exit, Fa
     match &args.command {
         Command::Demo(args) => demo::run(args, manner),
         Command::Export(args) => export::run(args, manner, given),
+        Command::Search(args) => search::run(args, manner, given),
+        Command::Match(args) => matching::run(args, manner, given),
         Command::Check(args) => check::run(args, manner, given),
         Command::Cancel(args) => cancel::run(args, manner, given),
         Command::Sim(args) => sim::run(args, manner),

@@ -70,6 +70,8 @@ impl Exit {
             | Problem::Outcomes { .. }
             | Problem::Lost { .. }
             | Problem::FewerThanExported { .. }
+            | Problem::FewerThanFound { .. }
+            | Problem::SearchRefused { .. }
             | Problem::FailedBatches { .. } => match allowed.partial {
                 true => Exit::Complete,
                 false => Exit::Partial,

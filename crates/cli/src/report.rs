@@ -259,7 +259,7 @@ impl Observer for Reporter {
             Event::Planned { bytes, progress, .. } => {
                 self.begin(Watch { progress: Arc::clone(progress), bytes: *bytes, since: Instant::now() });
             }
-            Event::FilesListed { .. } => self.listed(),
+            Event::FilesListed { .. } | Event::PagesBegin => self.listed(),
             Event::Server(event) => self.server_event(event),
             Event::Publishing { .. } => self.end_of_pace(&sentence(&event)),
             _ => {}
@@ -298,6 +298,7 @@ fn level(event: &Event<'_>) -> Level {
         Event::Warning(_) => Level::Warn,
         Event::Server(event) => server::level(event),
         Event::FileStarted { .. }
+        | Event::MemberAsked { .. }
         | Event::FileFinished { .. }
         | Event::PartVerified { .. }
         | Event::FileCompared { .. } => Level::Debug,
@@ -315,6 +316,13 @@ fn sentence(event: &Event<'_>) -> String {
         Event::Planned { run, files: 0, .. } => format!("run {run}: waiting for the server's output files"),
         Event::Planned { run, files: n, bytes: None, .. } => format!("run {run}: {}", files(*n)),
         Event::FilesListed { files: n } => format!("the server lists {}", files(*n)),
+        Event::PagesBegin => "the first page has come".to_owned(),
+        Event::MemberAsked { line, of } => {
+            format!("asking for member {} of {}", figures::count(*line), figures::count(*of))
+        }
+        Event::GroupStarted { group, number, of } => {
+            format!("group {} of {}: {group}", figures::count(*number as u64), figures::count(*of as u64))
+        }
         Event::Server(event) => server::sentence(event),
         Event::ExportDeleted { cancelled } => server::deleted(cancelled),
         Event::FileStarted { output_file, .. } => format!("{output_file}: begun"),

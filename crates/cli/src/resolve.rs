@@ -3,6 +3,8 @@
 
 mod ask;
 mod export;
+mod search;
+mod matching;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use crate::provenance::Provenance;
 use crate::secret::SecretVariables;
 
 pub use export::{CancelJob, CheckJob, ExportJob, cancel, check, export};
+pub use matching::{MatchJob, matching};
+pub use search::{SearchJob, search};
 
 /// What was given besides the arguments.
 #[derive(Debug, Default)]

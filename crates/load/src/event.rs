@@ -55,6 +55,8 @@ pub enum Event<'a> {
         /// All that are known.
         files: usize,
     },
+    /// The first page of a search has come.
+    PagesBegin,
     /// What happens between here and the server.
     Server(FetchEvent<'a>),
     /// All is published, and the server was told that its export may go.

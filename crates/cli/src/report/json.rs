@@ -20,6 +20,11 @@ pub fn event(event: &Event<'_>) -> String {
         }
         Event::FileFinished { file } => tagged("file_finished", json!(file)),
         Event::FilesListed { files } => json!({"event": "files_listed", "files": files}),
+        Event::PagesBegin => json!({"event": "pages_begin"}),
+        Event::MemberAsked { line, of } => json!({"event": "member_asked", "member": line, "of": of}),
+        Event::GroupStarted { group, number, of } => {
+            json!({"event": "group_started", "group": group, "number": number, "of": of})
+        }
         Event::Server(event) => server::object(event),
         Event::ExportDeleted { cancelled } => {
             let (outcome, status) = server::outcome(cancelled);

@@ -28,8 +28,10 @@ pub enum Origin<'a> {
         /// The first input as it was named, for the command that proves the load; none if it cannot be read again.
         source: Option<&'a str>,
     },
-    /// A server.
+    /// A server's export.
     Server,
+    /// Searches at a server.
+    Search,
 }
 
 /// Table, verdict and what to try next.
@@ -96,6 +98,10 @@ fn verdict(summary: &LoadSummary, closing: &Closing<'_>) -> String {
                 "This load has already finished as run {run}: its {rows} are in {lake}, and nothing was read or written.\n\
                  --new-run loads the same again and appends it."
             ),
+            Origin::Search => format!(
+                "These searches have already finished as run {run}: their {rows} are in {lake}, and the server was not \
+                 asked.\n--new-run searches again and appends what is found."
+            ),
             Origin::Server => format!(
                 "This export has already finished as run {run}: its {rows} are in {lake}{}, and the server was not asked.\n\
                  --since last exports what has changed after it; --new-run exports all of it again and appends it.",
@@ -104,7 +110,10 @@ fn verdict(summary: &LoadSummary, closing: &Closing<'_>) -> String {
         };
     }
     let rows = figures::counted(totals.rows, "row", "rows");
-    let files = figures::counted(totals.files, "file", "files");
+    let files = match closing.origin {
+        Origin::Search => figures::counted(totals.files, "page", "pages"),
+        Origin::Files { .. } | Origin::Server => figures::counted(totals.files, "file", "files"),
+    };
     let parts = figures::counted(totals.parts, "Parquet file", "Parquet files");
     let mut text = if summary.problems.is_empty() {
         format!("Every line of {files} is accounted for: {rows} in {parts}.")
@@ -142,7 +151,7 @@ fn what_next(summary: &LoadSummary, closing: &Closing<'_>) -> String {
             shell_word(source)
         ));
     }
-    if let (Origin::Server, false) = (closing.origin, summary.already_complete) {
+    if let (Origin::Server | Origin::Search, false) = (closing.origin, summary.already_complete) {
         text.push_str(&format!("Check it:              lakehaul verify {}\n", shell_word(lake)));
     }
     text
@@ -177,6 +186,8 @@ pub fn advice(
         Problem::FewerThanDeclared { .. }
         | Problem::Lost { .. }
         | Problem::FewerThanExported { .. }
+        | Problem::FewerThanFound { .. }
+        | Problem::SearchRefused { .. }
         | Problem::FailedBatches { .. }
             if accepted =>
         {
@@ -190,6 +201,9 @@ pub fn advice(
         | Problem::FewerThanExported { .. }
         | Problem::FailedBatches { .. } => {
             "what came is loaded; --new-run exports all of it again, --allow-partial accepts it".to_owned()
+        }
+        Problem::FewerThanFound { .. } | Problem::SearchRefused { .. } => {
+            "what came is loaded; --new-run searches again, --allow-partial accepts it".to_owned()
         }
         Problem::Outcomes { .. } if accepted => format!("allowed; see {lake}/_lake/outcomes/{run}.ndjson"),
         Problem::Outcomes { .. } => {

@@ -114,7 +114,7 @@ fn instant(text: &str, option: &str, also: &str) -> Result<String, Failure> {
     )))
 }
 
-fn resource_type(name: &str, option: &str) -> Result<String, Failure> {
+pub(super) fn resource_type(name: &str, option: &str) -> Result<String, Failure> {
     let name = name.trim();
     if ElementTable::r4().resource(name).is_none() {
         return Err(Failure::Usage(format!("{option}: {name} is no resource type of FHIR R4")));

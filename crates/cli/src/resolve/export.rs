@@ -1,6 +1,6 @@
 //! `lakehaul export` and `lakehaul cancel` as meant.
 
-use lakehaul_fetch::{ClientOptions, ExportParameters};
+use lakehaul_fetch::{ClientOptions, ExportParameters, Kind};
 use lakehaul_load::{AfterExport, Earlier, ExportRequest, LoadOptions, RawFiles, Since};
 
 use super::{Given, allowed, ask, destination, lake, loading, server};
@@ -27,11 +27,20 @@ pub struct CancelJob {
 
 /// `lakehaul export`, `lakehaul check`
 pub fn export(args: &ExportArgs, given: &Given) -> Result<ExportJob, Failure> {
-    let mut stdin = Stdin::default();
+    export_of(args, &Kind::EXPORT, given, &mut Stdin::default())
+}
+
+/// The same at a server of some kinds.
+pub(super) fn export_of(
+    args: &ExportArgs,
+    kinds: &[Kind],
+    given: &Given,
+    stdin: &mut Stdin,
+) -> Result<ExportJob, Failure> {
     let lake = destination(args.loading.to.as_deref())?;
     let options = loading(&args.loading)?;
-    let client = exporting(args, server::client(&args.server, given, &mut stdin)?);
-    let (parameters, since) = ask::parameters(&args.ask, &given.provenance, &mut stdin)?;
+    let client = exporting(args, server::client(&args.server, kinds, given, stdin)?);
+    let (parameters, since) = ask::parameters(&args.ask, &given.provenance, stdin)?;
     let request = ExportRequest {
         client,
         parameters,
@@ -53,7 +62,7 @@ fn exporting(args: &ExportArgs, client: ClientOptions) -> ClientOptions {
 /// `lakehaul cancel`
 pub fn cancel(args: &CancelArgs, given: &Given) -> Result<CancelJob, Failure> {
     let lake = destination(args.to.as_deref())?;
-    Ok(CancelJob { lake, client: server::client(&args.server, given, &mut Stdin::default())? })
+    Ok(CancelJob { lake, client: server::client(&args.server, &Kind::EXPORT, given, &mut Stdin::default())? })
 }
 
 /// What `lakehaul check` looks at, each part on its own: what is wrong with one does not hide what is wrong with another.
@@ -72,7 +81,7 @@ pub struct CheckJob {
 pub fn check(args: &ExportArgs, given: &Given) -> CheckJob {
     let mut stdin = Stdin::default();
     CheckJob {
-        client: server::client(&args.server, given, &mut stdin).map(|client| exporting(args, client)),
+        client: server::client(&args.server, &Kind::EXPORT, given, &mut stdin).map(|client| exporting(args, client)),
         parameters: ask::parameters(&args.ask, &given.provenance, &mut stdin),
         lake: args.loading.to.as_deref().map(lake),
         options: loading(&args.loading),

@@ -15,9 +15,19 @@ use crate::provenance::{Provenance, Source};
 use crate::secret::{self, Credential, Stdin};
 
 /// A client that has not asked anything yet.
-pub(super) fn client(args: &ServerArgs, given: &Given, stdin: &mut Stdin) -> Result<ClientOptions, Failure> {
+/// `kinds`: those that the command is for.
+pub(super) fn client(
+    args: &ServerArgs,
+    kinds: &[Kind],
+    given: &Given,
+    stdin: &mut Stdin,
+) -> Result<ClientOptions, Failure> {
+    let names = kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+    if let Some(kind) = args.kind.filter(|kind| !kinds.contains(kind)) {
+        let why = format!("this command is not for a server of kind {kind}, but for the kinds {names}");
+        return Err(Failure::Usage(why));
+    }
     let Some(kind) = args.kind else {
-        let names = Kind::EXPORT.map(Kind::name).join(", ");
         let why = format!("the server is not named: add a PROFILE of the config file, or --kind KIND ({names})");
         return Err(Failure::Usage(why));
     };

@@ -289,7 +289,9 @@ impl Shared {
     fn next_place(&self) -> usize {
         let place = self.files.fetch_add(1, Relaxed);
         self.arrivals.progress.files.store(place + 1, Relaxed);
-        self.observer.event(Event::FilesListed { files: place as usize + 1 });
+        if place == 0 {
+            self.observer.event(Event::PagesBegin);
+        }
         place as usize
     }
 }

@@ -26,7 +26,7 @@ fn resolved(line: &str, config: &str, variables: &[(&str, &str)]) -> Result<Clie
     let variable = |asked: &str| variables.iter().find(|(name, _)| *name == asked).map(|(_, value)| value.into());
     let given = Given { provenance, secrets: SecretVariables::read(variable) };
     match Args::from_arg_matches(&matches).expect("is whole").command {
-        Command::Export(args) => client(&args.server, &given, &mut Stdin::default()),
+        Command::Export(args) => client(&args.server, &Kind::EXPORT, &given, &mut Stdin::default()),
         other => panic!("{other:?}"),
     }
 }
