@@ -194,7 +194,7 @@ fn members_can_be_searched() {
     let sim = start(Scenario::new(OneupPatient).searchable(&members).search_page_size(10));
     let model = members.model().resources();
     for (resource_type, count) in &model {
-        let found = pages(&sim, &format!("/{}", resource_type)).concat();
+        let found = pages(&sim, &format!("/{resource_type}")).concat();
         assert_eq!(found.len() as u64, *count, "{resource_type}");
     }
     let patient = pages(&sim, "/Patient").concat().remove(0);
