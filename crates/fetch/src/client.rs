@@ -14,10 +14,12 @@ use crate::event::FetchObserver;
 use crate::http::Http;
 use crate::kick_off::{self, Cancelled, ExportParameters, KickOff, PollingLocation};
 use crate::manifest::OutputFile;
+use crate::member_match::{self, MatchAnswer, MemberMatch};
 use crate::origin::{Origin, PlainHttp};
 use crate::output_file::{FileStream, FileVersion};
 use crate::profile::Kind;
 use crate::retry::Patience;
+use crate::search::{SearchPages, SearchQuery};
 use crate::secret_url::SecretUrl;
 use crate::status::{self, Poller, Status};
 use crate::token::{Auth, TokenFacts};
@@ -33,6 +35,11 @@ pub struct ClientOptions {
     pub tenant: Option<String>,
     /// Where tokens are had, if not where the kind or the server says. Naming it is trusting it with the client's secret.
     pub token_url: Option<Url>,
+    /// Where a member logs in, if not where the kind or the server says.
+    pub authorize_url: Option<Url>,
+    /// The origin of the search for systems that a patient can connect to, if it is not the kind's own. Naming it is trusting
+    /// it with the access token.
+    pub systems_url: Option<Url>,
     /// How the client shows who it is.
     pub auth: Auth,
     /// What is asked for in a token; `None`: the kind's own ([`Kind::default_scope`]); empty: nothing.
@@ -59,6 +66,8 @@ impl ClientOptions {
             base_url,
             tenant: None,
             token_url: None,
+            authorize_url: None,
+            systems_url: None,
             auth: Auth::None,
             scope: None,
             trusted_origins: Vec::new(),
@@ -171,6 +180,34 @@ impl Client {
         FileStream::continuing(self.http.clone(), self.hosts.clone(), file, begun, position)
     }
 
+    /// The pages of a search; sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a type or an id that is none.
+    pub fn search(&self, query: &SearchQuery) -> Result<SearchPages, FetchError> {
+        SearchPages::new(self.http.clone(), query)
+    }
+
+    /// The rest of the pages of a search of which an earlier process has seen the page that named `next`; sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UntrustedOrigin`](crate::ErrorKind::UntrustedOrigin) where it may not be asked.
+    pub fn search_from(&self, next: &SecretUrl) -> Result<SearchPages, FetchError> {
+        SearchPages::after(self.http.clone(), next)
+    }
+
+    /// Asks which group a member is in.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a kind of server without `$member-match`,
+    /// [`ErrorKind::Auth`](crate::ErrorKind::Auth), and why no answer came. That no member was found is no error.
+    pub async fn member_match(&self, question: &MemberMatch) -> Result<MatchAnswer, FetchError> {
+        member_match::send(&self.http, question).await
+    }
+
     /// Asks the server to forget an export and its files. A refusal is no error.
     ///
     /// # Errors
@@ -232,5 +269,6 @@ mod tests {
         check(client.file(&file).next());
         check(client.file_from(&file, &FileVersion::default(), 7).next());
         check(client.poll(location).next());
+        check(client.search_from(&file.url).unwrap().next(7));
     }
 }

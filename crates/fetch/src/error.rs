@@ -21,6 +21,7 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
+    status: Option<u16>,
     source: Option<Arc<dyn Error + Send + Sync>>,
     again: Again,
 }
@@ -60,13 +61,13 @@ pub enum ErrorKind {
 impl FetchError {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> FetchError {
         let (message, again) = (message.into(), Again::Useless);
-        FetchError { inner: Arc::new(Inner { kind, message, hint: None, source: None, again }) }
+        FetchError { inner: Arc::new(Inner { kind, message, hint: None, status: None, source: None, again }) }
     }
 
     /// [`ErrorKind::Transport`], and worth sending again: see [`FetchError::is_transient`].
     pub(crate) fn transient(message: impl Into<String>) -> FetchError {
         let (kind, message, again) = (ErrorKind::Transport, message.into(), Again::Worthwhile);
-        FetchError { inner: Arc::new(Inner { kind, message, hint: None, source: None, again }) }
+        FetchError { inner: Arc::new(Inner { kind, message, hint: None, status: None, source: None, again }) }
     }
 
     /// The same, final: that many retries are used.
@@ -94,6 +95,13 @@ impl FetchError {
         FetchError { inner: Arc::new(inner) }
     }
 
+    /// Adds the status of the answer that it tells of.
+    pub(crate) fn with_status(self, status: u16) -> FetchError {
+        let mut inner = Arc::unwrap_or_clone(self.inner);
+        inner.status = Some(status);
+        FetchError { inner: Arc::new(inner) }
+    }
+
     /// Adds where it came from, for digging; its text must be in the message already, as far as it helps.
     pub(crate) fn with_source(self, source: impl Error + Send + Sync + 'static) -> FetchError {
         let mut inner = Arc::unwrap_or_clone(self.inner);
@@ -104,6 +112,11 @@ impl FetchError {
     /// What it means for the one who calls.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
+    }
+
+    /// Of a search that the server refuses, the status that says so.
+    pub fn status(&self) -> Option<u16> {
+        self.inner.status
     }
 
     /// What to do about it: a whole sentence, where there is something to do.
@@ -120,7 +133,7 @@ impl fmt::Display for FetchError {
 
 impl fmt::Debug for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, hint, source, again: _ } = &*self.inner;
+        let Inner { kind, message, hint, status: _, source, again: _ } = &*self.inner;
         let mut shown = f.debug_struct("FetchError");
         shown.field("kind", kind).field("message", message);
         if let Some(hint) = hint {

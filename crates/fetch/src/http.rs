@@ -97,15 +97,22 @@ impl Http {
     ) -> Result<Http, FetchError> {
         let usage = |message: &str| FetchError::new(ErrorKind::Usage, message);
         let home = Origin::of(&options.base_url).ok_or_else(|| usage("the base URL is neither https nor http"))?;
-        let trusted = options.trusted_origins.clone();
+        let place = Place::new(options.kind, &options.base_url, options.tenant.as_deref())?;
+        let systems = options.systems_url.clone().unwrap_or_else(|| place.systems_origin());
+        let trusted = options.trusted_origins.iter().cloned().chain(Origin::of(&systems)).collect();
         let origins = OriginPolicy { home, trusted, plain_http: options.plain_http };
-        for (url, what) in [(Some(&options.base_url), "FHIR server"), (options.token_url.as_ref(), "token endpoint")] {
+        let named = [
+            (Some(&options.base_url), "FHIR server"),
+            (options.token_url.as_ref(), "token endpoint"),
+            (options.authorize_url.as_ref(), "authorization endpoint"),
+            (options.systems_url.as_ref(), "search for systems"),
+        ];
+        for (url, what) in named {
             if let Some(refused) = url.and_then(|url| origins.admit(url, what).err()) {
                 let hint = refused.hint().unwrap_or_else(|| "Leave it out; see --client-id.".to_owned());
                 return Err(usage(&refused.to_string()).with_hint(hint));
             }
         }
-        let place = Place::new(options.kind, &options.base_url, options.tenant.as_deref())?;
         let transport = Transport::new(&options.ca_certificates, options.patience.idle_timeout)?;
         let tokens = TokenStore::new(&options)?;
         let rng = Mutex::new(fastrand::Rng::with_seed(options.seed));

@@ -95,12 +95,18 @@ const WHAT: &str = "kick-off";
 
 /// The URL of the request: all of it for a GET, without what goes into the body for a POST.
 ///
-/// Errors: [`ErrorKind::Usage`] for a group id that cannot stand in a path.
+/// Errors: [`ErrorKind::Usage`] for a group id that cannot stand in a path, and for a kind of server that has no export.
 pub(crate) fn url(http: &Http, export: &ExportParameters) -> Result<SecretUrl, FetchError> {
     Ok(SecretUrl::new(request(http, export)?.url))
 }
 
 fn request(http: &Http, export: &ExportParameters) -> Result<Outgoing, FetchError> {
+    let kind = http.place().kind();
+    if !kind.exports() {
+        let message = format!("a server of kind {kind} has no bulk export: it is searched");
+        let hint = "Use lakehaul search; for a server with both, say --kind smart.";
+        return Err(FetchError::new(ErrorKind::Usage, message).with_hint(hint));
+    }
     let mut url = match &export.level {
         Level::System => http.place().url(&["$export"]),
         Level::Patient => http.place().url(&["Patient", "$export"]),

@@ -70,6 +70,11 @@ impl OperationOutcome {
         if transient { Severity::Transient } else { Severity::Failure }
     }
 
+    /// Whether an issue has this code.
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        self.issues.iter().any(|issue| issue.code == code)
+    }
+
     /// The texts of all issues, as they are: to be searched, never to be shown.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.issues.iter().flat_map(|issue| issue.texts.iter().map(String::as_str))

@@ -62,6 +62,8 @@ pub(crate) struct Network {
     pub(crate) files: usize,
     /// Bytes of one file that have arrived and wait.
     pub(crate) pipe_bytes: usize,
+    /// The most that a page of a search may have: it is there twice, as it came and as lines.
+    pub(crate) page_bytes: usize,
 }
 
 impl Budget {
@@ -120,7 +122,7 @@ impl Budget {
             builder_bytes: per_worker(threads) as usize,
             zstd_window_log_max: window.max(1).ilog2().clamp(23, 27),
             large_line_bytes,
-            network: Network { files, pipe_bytes },
+            network: Network { files, pipe_bytes, page_bytes: (buffers / 2) as usize },
         })
     }
 }
@@ -158,8 +160,9 @@ mod tests {
         for (memory, asked) in [(LoadOptions::MEMORY_BYTES_MIN, 64), (1 << 30, 16), (1 << 30, 64), (64 << 30, 1000)] {
             let options = LoadOptions { memory_bytes: memory, threads: 2, ..LoadOptions::default() };
             let budget = Budget::divide(&options, asked).unwrap();
-            let Network { files, pipe_bytes } = budget.network;
+            let Network { files, pipe_bytes, page_bytes } = budget.network;
             assert!((1..=asked).contains(&files) && pipe_bytes >= 128 << 10, "{memory}: {budget:?}");
+            assert!(page_bytes > 300 << 10, "{memory}: {budget:?}");
             let a_file = CONNECTION_BYTES + pipe_bytes as u64 + 2 * budget.chunk_bytes as u64;
             let workers = budget.threads as u64 * (budget.builder_bytes as u64 + WORKER_BYTES);
             let sum = files as u64 * a_file + workers + (3 * budget.max_line_bytes as u64).min(memory / 3);

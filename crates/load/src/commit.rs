@@ -25,7 +25,8 @@ pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Res
     let (tables, mut moves) = place_parts(&worked);
     let deleted_resources = worked.work.deleted.as_ref().map(|part| place_deleted(part, &worked.plan.run, &mut moves));
     let Worked { plan, work } = worked;
-    let StagedWork { schemas, notes, output_files, by_type, quarantine, outcomes, deletions, export, .. } = work;
+    let StagedWork { schemas, notes, output_files, by_type, quarantine, outcomes, deletions, export, search, .. } =
+        work;
     let store = &*plan.lake.store;
 
     let mut problems = work.problems;
@@ -37,6 +38,13 @@ pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Res
     let totals = Totals::of(&output_files, &tables);
     if let Some(facts) = &export {
         facts.reconcile(&totals, &mut problems, &mut warnings);
+    }
+    for searched in search.iter().flat_map(|search| &search.searches) {
+        problems.extend(searched.problem());
+        if searched.empty_entries > 0 {
+            let (search, entries) = (searched.name.clone(), searched.empty_entries);
+            warnings.push(Warning::EmptyEntries { search, entries });
+        }
     }
     if totals.outcomes > 0 {
         problems.push(Problem::Outcomes { lines: totals.outcomes });
@@ -65,6 +73,7 @@ pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Res
         tables,
         deleted_resources,
         export: export.map(|facts| facts.record),
+        search,
         totals,
         problems,
     };

@@ -62,6 +62,22 @@ pub enum Event<'a> {
         /// What came of it.
         cancelled: &'a Cancelled,
     },
+    /// A member of a roster is asked for.
+    MemberAsked {
+        /// Which one of the roster's members, from 1 on.
+        line: u64,
+        /// How many there are.
+        of: u64,
+    },
+    /// The export of a group of members begins.
+    GroupStarted {
+        /// `Group.id`
+        group: &'a str,
+        /// From 1 on.
+        number: usize,
+        /// How many there are.
+        of: usize,
+    },
     /// All files are read; `parts` are about to become visible.
     Publishing {
         /// Parquet files.
@@ -157,6 +173,32 @@ pub enum Warning {
         /// The file's name.
         output_file: String,
     },
+    /// Columns of a roster that mean nothing to lakehaul.
+    ColumnsPassedOver {
+        /// Their names.
+        columns: Vec<String>,
+    },
+    /// Lines of a roster that cannot be asked.
+    LinesSkipped {
+        /// How many.
+        lines: u64,
+        /// The first of them, and why.
+        said: String,
+    },
+    /// A group could not be exported; the next one is.
+    GroupFailed {
+        /// `Group.id`
+        group: String,
+        /// A clause.
+        why: String,
+    },
+    /// Pages of a search have entries without a resource.
+    EmptyEntries {
+        /// The type, or `everything`.
+        search: String,
+        /// How many.
+        entries: u64,
+    },
     /// Values went to `__extra` since their path lies beyond the table's caps.
     BeyondCaps {
         /// The table's type.
@@ -210,6 +252,16 @@ impl fmt::Display for Warning {
             Warning::FileChanged { why } => write!(f, "{why}; what came of it is forgotten, and it is loaded anew"),
             Warning::Server(text) => f.write_str(text),
             Warning::NamedTwice { output_file } => write!(f, "{output_file} is named twice; it is loaded once"),
+            Warning::ColumnsPassedOver { columns } => {
+                write!(f, "columns of the roster are passed over: {}", columns.join(", "))
+            }
+            Warning::LinesSkipped { lines, said } => {
+                write!(f, "lines of the roster that cannot be asked are skipped ({lines}): {said}")
+            }
+            Warning::GroupFailed { group, why } => write!(f, "group {group}: {why}"),
+            Warning::EmptyEntries { search, entries } => {
+                write!(f, "search for {search}: {entries} entries have no resource")
+            }
             Warning::BeyondCaps { resource_type, values } => {
                 write!(f, "{resource_type}: {values} values lie beyond the table's caps and went to __extra")
             }

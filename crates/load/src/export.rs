@@ -11,9 +11,7 @@ mod names;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lakehaul_fetch::{
-    Cancelled, Client, ClientOptions, ExportParameters, FetchEvent, FetchObserver, KickOff, Level, PollingLocation,
-};
+use lakehaul_fetch::{Cancelled, Client, ClientOptions, ExportParameters, KickOff, Level, PollingLocation};
 use tokio::runtime::Runtime;
 
 pub(crate) use facts::ExportFacts;
@@ -22,17 +20,14 @@ use crate::budget::Budget;
 use crate::commit::{commit, summary_again};
 use crate::journal::{self, ExportFile, ExportState};
 use crate::lake::Lake;
+use crate::network::{Relay, start_network, unless_interrupted};
 use crate::plan::{Draft, Earlier, Plan, Planned, listed, open, reserve};
 use crate::work::{Worked, in_attempts};
-use crate::{
-    Clock, Event, ExportRecord, Interrupt, LoadError, LoadOptions, LoadSummary, Observer, RunRecord, RunStatus, Warning,
-};
+use crate::{Clock, Event, ExportRecord, LoadError, LoadOptions, LoadSummary, Observer, RunRecord, RunStatus, Warning};
 use feed::{Feed, Source};
 
-/// How often it is looked whether the load is asked to leave.
-const LISTEN: Duration = Duration::from_millis(50);
-
 /// One export: `lakehaul export`.
+#[derive(Clone)]
 pub struct ExportRequest {
     /// The server, and who asks.
     pub client: ClientOptions,
@@ -95,7 +90,7 @@ pub fn export(
     let mut client_options = request.client.clone();
     let budget = Budget::divide(&request.options, client_options.concurrency.max(1))?;
     client_options.concurrency = budget.network.files;
-    let relay = Arc::new(Relay { observer: Arc::clone(observer) });
+    let relay = Arc::new(Relay(Arc::clone(observer)));
     // Before the lake is touched: a slip in the command makes no lake.
     let client = Client::new(client_options, Arc::clone(clock), relay)?;
     client.kick_off_url(&request.parameters)?;
@@ -256,16 +251,6 @@ fn described(request: &ExportRequest, parameters: &ExportParameters) -> String {
     text
 }
 
-/// Sockets need little: decryption is what costs.
-fn start_network(workers: usize) -> Result<Runtime, LoadError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads((workers / 4).clamp(1, 4))
-        .thread_name("network")
-        .enable_all()
-        .build()
-        .map_err(|error| LoadError::Usage(format!("the threads for the network cannot be started: {error}")))
-}
-
 /// The way to the server.
 struct Way<'e> {
     client: &'e Client,
@@ -326,32 +311,5 @@ impl Way<'_> {
         work.export = Some(ExportFacts::new(record, &manifest));
         plan.warnings.extend(warnings);
         Ok(Worked { plan, work })
-    }
-}
-
-/// What comes of `work`, unless the load is asked to leave before.
-async fn unless_interrupted<T>(interrupt: &Interrupt, work: impl Future<Output = T>) -> Result<T, LoadError> {
-    let interrupted = async {
-        while !interrupt.is_set() {
-            tokio::time::sleep(LISTEN).await;
-        }
-    };
-    tokio::select! {
-        done = work => Ok(done),
-        () = interrupted => Err(LoadError::Interrupted),
-    }
-}
-
-/// Hands what the client tells to the run's observer.
-struct Relay {
-    observer: Arc<dyn Observer>,
-}
-
-impl FetchObserver for Relay {
-    fn fetch_event(&self, event: FetchEvent<'_>) {
-        match event {
-            FetchEvent::Warning(text) => self.observer.event(Event::Warning(Warning::Server(text.to_owned()))),
-            event => self.observer.event(Event::Server(event)),
-        }
     }
 }

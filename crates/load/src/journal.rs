@@ -1,7 +1,7 @@
 //! What a run leaves behind for the case that it dies: `_lake/staging/<run>/`.
 //!
 //! `plan.json` says which plan the run is; it is written before any work. `export.json` says where a server tells the
-//! status of the export that is loaded. `journal` says which lines are in which durable row group ([`record`]); it is
+//! status of the export that is loaded; `pages/` says which page of a search followed which. `journal` says which lines are in which durable row group ([`record`]); it is
 //! written all the while, and whoever takes the run up believes it and nothing else. `commit.json` says what the lake will
 //! be and is written once all parts are durable: from then on the run is finished, and whoever opens the lake next carries
 //! out what is left of it.
@@ -10,6 +10,7 @@ pub(crate) mod record;
 pub(crate) mod log;
 pub(crate) mod replay;
 pub(crate) mod keeper;
+pub(crate) mod pages;
 
 use std::collections::HashSet;
 
@@ -186,6 +187,7 @@ pub(crate) fn discard_all_but(lake: &Lake, run: &str, needed: &HashSet<String>) 
         let name = path.strip_prefix(&folder).and_then(|name| name.strip_prefix('/')).unwrap_or_default();
         let own = [PLAN, EXPORT, "journal"].contains(&name) || name.starts_with("row_groups-");
         // Files kept as they came are looked at one by one (see `kept`).
+        let own = own || name.starts_with(pages::FOLDER);
         if !own && !name.starts_with("raw/") && !needed.contains(&path) {
             lake.store.remove(&path).map_err(|source| LoadError::destination("remove", &path, source))?;
         }

@@ -45,6 +45,9 @@ pub struct RunRecord {
     /// What was asked of a server, and what it said. None: files were loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export: Option<ExportRecord>,
+    /// What was searched for at a server, and what it said. Its pages are the output files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchRecord>,
     /// Sums of the above.
     pub totals: Totals,
     /// All that keeps the run from being complete.
@@ -74,7 +77,7 @@ pub struct OutputFile {
     pub blank: u64,
     /// Lines in quarantine.
     pub rejected: u64,
-    /// Lines of a manifest's `error` and `outcome` files.
+    /// Lines of a manifest's `error` and `outcome` files, and OperationOutcomes among what a search found.
     pub outcomes: u64,
     /// Parameters lines of organized output.
     pub headers: u64,
@@ -107,6 +110,48 @@ pub struct ExportRecord {
     pub failed_batches: Option<u64>,
     /// See there.
     pub total_batches: Option<u64>,
+}
+
+/// Searches that were loaded together. Neither a parameter nor a patient's id is in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchRecord {
+    /// The server's kind, such as `oneup-patient`.
+    pub kind: String,
+    /// In the order in which they were asked for.
+    pub searches: Vec<SearchedRecord>,
+}
+
+/// One search.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchedRecord {
+    /// The type, or `everything`.
+    pub name: String,
+    /// How many pages it has.
+    pub pages: u64,
+    /// Resources in them that the search matched; others came along.
+    pub matches: u64,
+    /// How many it matches by the server's `Bundle.total`.
+    pub total: Option<u64>,
+    /// Entries without a resource.
+    #[serde(default)]
+    pub empty_entries: u64,
+    /// Why the server does not do this search at all: a clause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+impl SearchedRecord {
+    /// What keeps the search from being complete.
+    pub(crate) fn problem(&self) -> Option<Problem> {
+        let search = self.name.clone();
+        match (&self.refused, self.total) {
+            (Some(why), _) => Some(Problem::SearchRefused { search, why: why.clone() }),
+            (None, Some(total)) if self.matches < total => {
+                Some(Problem::FewerThanFound { search, total, resources: self.matches })
+            }
+            (None, _) => None,
+        }
+    }
 }
 
 /// One table's parts of this run.
@@ -219,6 +264,8 @@ impl From<&[Problem]> for RunStatus {
             | Problem::Outcomes { .. }
             | Problem::Lost { .. }
             | Problem::FewerThanExported { .. }
+            | Problem::FewerThanFound { .. }
+            | Problem::SearchRefused { .. }
             | Problem::FailedBatches { .. } => RunStatus::Partial,
             Problem::Unreadable { .. } => RunStatus::Unreadable,
         };
@@ -266,6 +313,7 @@ mod tests {
             tables,
             deleted_resources: None,
             export: None,
+            search: None,
             problems: vec![Problem::Rejected { lines: 4 }],
         }
     }

@@ -17,6 +17,9 @@
 mod request;
 mod load;
 mod export;
+mod search;
+mod member_match;
+mod network;
 mod plan;
 mod inputs;
 mod manifest;
@@ -51,11 +54,18 @@ pub use event::{Event, Observer, Progress, Silent, Warning};
 pub use export::{AfterExport, ExportRequest, RawFiles, Since, cancel, export, unfinished};
 pub use lake::{LakeSettings, held, runs, schemas, settings};
 pub use lakehaul_fetch::{BoxFuture, Clock, SystemClock};
-pub use ledger::{ExportRecord, OutputFile, PartRecord, RunRecord, RunStatus, TableRecord, Totals};
+pub use ledger::{
+    ExportRecord, OutputFile, PartRecord, RunRecord, RunStatus, SearchRecord, SearchedRecord, TableRecord, Totals,
+};
 pub use load::load;
+pub use member_match::{
+    Ask, GivenConsent, GroupRun, GroupSummary, MatchOutcome, MatchRequest, MatchSummary, Pace, Roster, WrongLines,
+    match_members,
+};
 pub use plan::{Earlier, Plan, Planned, plan};
 pub use request::{Engine, Input, Interrupt, Layout, LoadOptions, LoadRequest, StoreLayer};
 pub use roundtrip::{Difference, RoundtripReport, roundtrip};
+pub use search::{SearchRequest, search};
 pub use summary::{LoadSummary, Problem, TableSummary};
 pub use verify::{VerifyFinding, VerifyReport, reject_reasons, verify};
 pub use work::{Worked, work};

@@ -155,6 +155,11 @@ impl Schedule {
         }
     }
 
+    /// What the files so far are known by.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.board().all.iter().map(|reading| reading.file.key.clone()).collect()
+    }
+
     /// The files and their accounts, in the order of the run's list.
     pub(crate) fn output_files(&self) -> Vec<(PlannedFile, OutputFile)> {
         let mut all = self.board().all.clone();

@@ -73,7 +73,8 @@ pub enum Problem {
         /// Lines that came and are not in quarantine.
         resources: u64,
     },
-    /// The manifest lists `error` or `outcome` files with lines in them: the server says that something is missing (6).
+    /// The manifest lists `error` or `outcome` files with lines in them, or pages of a search have OperationOutcomes of
+    /// failures: the server says that something is missing (6).
     Outcomes {
         /// How many.
         lines: u64,
@@ -91,6 +92,22 @@ pub enum Problem {
         exported: u64,
         /// Lines that came and are not in quarantine.
         resources: u64,
+    },
+    /// The pages of a search have fewer resources than it found (exit code 6).
+    FewerThanFound {
+        /// The type, or `everything`.
+        search: String,
+        /// By the server (`Bundle.total`).
+        total: u64,
+        /// That came.
+        resources: u64,
+    },
+    /// The server does not do one of several searches (exit code 6).
+    SearchRefused {
+        /// The type, or `everything`.
+        search: String,
+        /// A clause.
+        why: String,
     },
     /// The server finished the export although some of its batches failed (6).
     FailedBatches {
@@ -116,11 +133,18 @@ impl fmt::Display for Problem {
             Problem::FewerThanDeclared { output_file, declared, resources } => {
                 write!(f, "{output_file} has {resources} resources where the manifest counts {declared}")
             }
-            Problem::Outcomes { lines } => write!(f, "the server reports {lines} outcomes in the export's error files"),
+            Problem::Outcomes { lines } => {
+                let lines = if *lines == 1 { "1 failure".to_owned() } else { format!("{lines} failures") };
+                write!(f, "the server reports {lines} (OperationOutcomes in _lake/outcomes)")
+            }
             Problem::Lost { output_file, why } => write!(f, "{output_file} could not be fetched whole: {why}"),
             Problem::FewerThanExported { exported, resources } => {
                 write!(f, "{resources} resources came where the server counts {exported} in the export")
             }
+            Problem::FewerThanFound { search, total, resources } => {
+                write!(f, "{resources} resources came where the search for {search} finds {total}")
+            }
+            Problem::SearchRefused { search, why } => write!(f, "there is nothing of the search for {search}: {why}"),
             Problem::FailedBatches { failed, total } => {
                 write!(f, "the server failed {failed} of the export's {total} batches")
             }

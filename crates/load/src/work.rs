@@ -29,7 +29,9 @@ use crate::journal::staging;
 use crate::kept::Kept;
 use crate::plan::Plan;
 use crate::schedule::Schedule;
-use crate::{Event, LoadError, LoadOptions, Observer, OutputFile, Problem, Progress, TableSummary, Warning};
+use crate::{
+    Event, LoadError, LoadOptions, Observer, OutputFile, Problem, Progress, SearchRecord, TableSummary, Warning,
+};
 use worker::{Done, Worker};
 
 /// The standard library's choice for a thread.
@@ -67,6 +69,8 @@ pub(crate) struct StagedWork {
     pub(crate) kept: Vec<(String, String)>,
     /// What the server said of the export that this was.
     pub(crate) export: Option<ExportFacts>,
+    /// What searches these were.
+    pub(crate) search: Option<SearchRecord>,
 }
 
 /// Does the work of a load from files, or what an earlier process has left of it. After an error the same request goes on.
@@ -237,6 +241,7 @@ pub(crate) fn work_through(
         deleted: deleted.finish()?,
         kept: begun_files.kept.as_ref().map(Kept::files).unwrap_or_default(),
         export: None,
+        search: None,
     }))
 }
 

@@ -159,7 +159,7 @@ pub struct AskArgs {
 pub struct ServerArgs {
     /// What kind of server it is
     #[arg(long, env = "LAKEHAUL_KIND", hide_env = true)]
-    #[arg(value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(|name| name.parse::<Kind>()))]
+    #[arg(value_parser = PossibleValuesParser::new(Kind::EXPORT.map(Kind::name)).try_map(|name| name.parse::<Kind>()))]
     pub kind: Option<Kind>,
     /// The gateway's origin for oneup kinds [default: `https://gateway.1up.health`], the FHIR base for smart
     #[arg(long, env = "LAKEHAUL_BASE_URL", hide_env = true, value_name = "URL")]

@@ -38,7 +38,7 @@ pub struct DemoArgs {
 pub struct SimArgs {
     /// What kind of server is simulated [default: oneup-provider]
     #[arg(long, env = "LAKEHAUL_KIND", hide_env = true)]
-    #[arg(value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(|name| name.parse::<Kind>()))]
+    #[arg(value_parser = PossibleValuesParser::new(Kind::EXPORT.map(Kind::name)).try_map(|name| name.parse::<Kind>()))]
     pub kind: Option<Kind>,
     /// Where it listens, on 127.0.0.1 [default: a free one]
     #[arg(long, env = "LAKEHAUL_PORT", hide_env = true, value_name = "PORT")]

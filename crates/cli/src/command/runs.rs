@@ -106,6 +106,7 @@ mod tests {
             tables: vec![],
             deleted_resources: None,
             export: None,
+            search: None,
             totals: Totals {
                 files: 18,
                 rows: 38_473,

@@ -17,7 +17,7 @@ use crate::secret::{self, Credential, Stdin};
 /// A client that has not asked anything yet.
 pub(super) fn client(args: &ServerArgs, given: &Given, stdin: &mut Stdin) -> Result<ClientOptions, Failure> {
     let Some(kind) = args.kind else {
-        let names = Kind::ALL.map(Kind::name).join(", ");
+        let names = Kind::EXPORT.map(Kind::name).join(", ");
         let why = format!("the server is not named: add a PROFILE of the config file, or --kind KIND ({names})");
         return Err(Failure::Usage(why));
     };

@@ -69,6 +69,10 @@ fn where_a_kick_off_goes() {
          &includeAssociatedData=LatestProvenanceResources,_x&patient=Patient/1&patient=Patient/2\
          &organizeOutputBy=Patient&allowPartialManifests=true&_mdm=true%7Cx",
     );
+    for kind in Kind::SEARCH {
+        let error = url(&client(kind, "https://a.example/r4").0, &level(Level::System)).unwrap_err();
+        assert!(error.kind() == ErrorKind::Usage && error.to_string().contains("no bulk export"), "{error}");
+    }
     check(Kind::Smart, &all_parameters(Method::Post), "https://a.example/Group/g%2F1%20%C3%A4/$export");
     let (http, ..) = client(Kind::Smart, "https://a.example");
     for id in ["", ".", ".."] {

@@ -7,7 +7,6 @@
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -28,11 +27,11 @@ use crate::inputs::{Place, PlannedFile, declared_by_name};
 use crate::journal::record::Version;
 use crate::journal::replay::BegunFile;
 use crate::manifest::Role;
+use crate::network::{Arrivals, in_time, joined};
 use crate::pipe::{Pipe, PipeEnd};
 use crate::plan::Plan;
-use crate::schedule::Schedule;
-use crate::work::{StagedWork, work_through};
-use crate::{Clock, Event, LoadError, Observer, Progress, Warning};
+use crate::work::StagedWork;
+use crate::{Clock, Event, LoadError, Observer, Warning};
 
 /// How often in a row a file's link is renewed without a byte coming of it.
 const RENEWALS_MAX: u32 = 3;
@@ -60,9 +59,7 @@ struct Shared {
     begun: Arc<BegunFiles>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
-    schedule: Schedule,
-    progress: Arc<Progress>,
-    stopped: AtomicBool,
+    arrivals: Arc<Arrivals>,
     /// As many as there may be files with bytes in memory.
     slots: Arc<Semaphore>,
     /// The newest manifest that was asked for because links had expired. Held while it is asked for.
@@ -108,9 +105,7 @@ impl Feed {
             begun,
             clock,
             observer,
-            schedule: Schedule::default(),
-            progress: Arc::default(),
-            stopped: AtomicBool::new(false),
+            arrivals: Arc::default(),
             slots: Arc::new(Semaphore::new(network.files)),
             renewed: Mutex::default(),
         };
@@ -127,44 +122,13 @@ impl Feed {
         runtime: &Runtime,
     ) -> Result<(StagedWork, Manifest), LoadError> {
         let shared = self.shared;
-        shared.observer.event(Event::Planned { run: &plan.run, files: 0, bytes: None, progress: &shared.progress });
-        let feeding = runtime.spawn({
-            let shared = Arc::clone(&shared);
-            async move {
-                let fed = shared.feed_in_time(max_duration).await;
-                if fed.is_err() {
-                    shared.stopped.store(true, Relaxed);
-                }
-                shared.schedule.close();
-                fed
-            }
-        });
-        let Shared { schedule, progress, stopped, observer, .. } = &*shared;
-        let work = work_through(plan, begun, pool, schedule, progress, stopped, &**observer);
-        if work.is_err() || plan.interrupt.is_set() {
-            // The workers' reason is the run's; whoever waits for room in a pipe waits for nobody.
-            feeding.abort();
-        }
-        match (runtime.block_on(feeding), work) {
-            // A lake that takes no more is graver than a server that does not give: that gets better by itself.
-            (_, Err(error)) | (Ok(Err(error)), Ok(_)) => Err(error),
-            (Ok(Ok(manifest)), Ok(Some(work))) => Ok((work, manifest)),
-            (Ok(Ok(_)), Ok(None)) => Err(LoadError::Interrupted),
-            (Err(aborted), Ok(_)) if aborted.is_cancelled() => Err(LoadError::Interrupted),
-            (Err(panicked), Ok(_)) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        let (arrivals, observer) = (Arc::clone(&shared.arrivals), Arc::clone(&shared.observer));
+        let feed = async move { in_time(&*shared.clock, max_duration, shared.feed()).await };
+        arrivals.haul(feed, plan, begun, pool, runtime, &*observer)
     }
 }
 
 impl Shared {
-    async fn feed_in_time(self: &Arc<Self>, max_duration: Option<Duration>) -> Result<Manifest, LoadError> {
-        let Some(max) = max_duration else { return self.feed().await };
-        tokio::select! {
-            fed = self.feed() => fed,
-            () = self.clock.sleep(max) => Err(LoadError::TookTooLong(max)),
-        }
-    }
-
     /// Lists and downloads until the export is done and every file has ended. Dropping it stops the downloads.
     async fn feed(self: &Arc<Self>) -> Result<Manifest, LoadError> {
         let mut downloads = JoinSet::new();
@@ -233,7 +197,7 @@ impl Shared {
         if new.is_empty() {
             return;
         }
-        self.progress.files.store(list.known.len() as u64, Relaxed);
+        self.arrivals.progress.files.store(list.known.len() as u64, Relaxed);
         self.observer.event(Event::FilesListed { files: list.known.len() });
         new.sort_by_key(|listed| std::cmp::Reverse((listed.file.file_size, listed.file.count)));
         for listed in new {
@@ -264,7 +228,13 @@ impl Shared {
             Start::Within(begun) => Some(begun),
             Start::Done(begun, end) => {
                 let file = planned(&listed, Version::Unknown, Place::Nowhere);
-                self.schedule.add_done(listed.at, file, (begun, &end), &self.progress, &*self.observer);
+                self.arrivals.schedule.add_done(
+                    listed.at,
+                    file,
+                    (begun, &end),
+                    &self.arrivals.progress,
+                    &*self.observer,
+                );
                 return Ok(());
             }
         };
@@ -329,10 +299,10 @@ impl Shared {
             Arriving::Begun(begun) => Some(std::mem::take(&mut **begun)),
         };
         if !matches!(arriving, Arriving::Through(_)) {
-            let bell = Arc::clone(self.schedule.bell());
+            let bell = Arc::clone(self.arrivals.schedule.bell());
             let pipe = Arc::new(Pipe::new(self.network.pipe_bytes, bell, slot.take(), stream.start()));
             let version = stream.version().map_or(Version::Unknown, Version::Remote);
-            self.schedule.add(listed.at, planned(listed, version, Place::Remote(Arc::clone(&pipe))), begun);
+            self.arrivals.schedule.add(listed.at, planned(listed, version, Place::Remote(Arc::clone(&pipe))), begun);
             *arriving = Arriving::Through(pipe);
         }
         let Arriving::Through(pipe) = arriving else { unreachable!("it was made a moment ago") };
@@ -366,14 +336,6 @@ enum Arriving {
     /// Nothing has come yet, but an earlier process has done some of it.
     Begun(Box<BegunFile>),
     Through(Arc<Pipe>),
-}
-
-/// A download's end; one that panicked takes the run along.
-fn joined(ended: Result<Result<(), LoadError>, tokio::task::JoinError>) -> Result<(), LoadError> {
-    match ended {
-        Ok(ended) => ended,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }
 
 fn planned(listed: &Listed, version: Version, place: Place) -> PlannedFile {

@@ -6,6 +6,8 @@
 use std::io::{self, Write};
 
 use lakehaul_write::store::{Store, StoreSync, StoreWrite};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::record::Record;
 use super::staging;
@@ -26,15 +28,19 @@ pub(crate) fn path(run: &str) -> String {
 
 /// The whole records of a run's journal, and how many bytes they take. A run without a journal has none.
 pub(crate) fn read(lake: &Lake, run: &str) -> Result<(Vec<Record>, u64), LoadError> {
-    let path = path(run);
-    let bytes = match lake.private.read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
-        read => read.map_err(|source| LoadError::LakeUnreadable { path: path.clone(), source })?,
-    };
-    parse(&bytes).map_err(|why| LoadError::LakeDamaged { path, why })
+    read_at(lake, &path(run))
 }
 
-fn parse(bytes: &[u8]) -> Result<(Vec<Record>, u64), String> {
+/// The same of any file in this form.
+pub(crate) fn read_at<R: DeserializeOwned>(lake: &Lake, path: &str) -> Result<(Vec<R>, u64), LoadError> {
+    let bytes = match lake.private.read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
+        read => read.map_err(|source| LoadError::LakeUnreadable { path: path.to_owned(), source })?,
+    };
+    parse(&bytes).map_err(|why| LoadError::LakeDamaged { path: path.to_owned(), why })
+}
+
+fn parse<R: DeserializeOwned>(bytes: &[u8]) -> Result<(Vec<R>, u64), String> {
     let mut lines = bytes.split_inclusive(|&byte| byte == b'\n');
     let Some(head) = lines.next().filter(|head| head.ends_with(b"\n")) else { return Ok((Vec::new(), 0)) };
     let Some(version) = head.strip_prefix(HEAD.as_bytes()) else { return Err("it is no journal".to_owned()) };
@@ -53,7 +59,7 @@ fn parse(bytes: &[u8]) -> Result<(Vec<Record>, u64), String> {
 }
 
 /// The record of a line that is whole.
-fn record(line: &[u8]) -> Option<Record> {
+fn record<R: DeserializeOwned>(line: &[u8]) -> Option<R> {
     let line = line.strip_suffix(b"\n")?;
     let (sum, text) = line.split_at_checked(CHECKSUM_DIGITS)?;
     let text = text.strip_prefix(b" ")?;
@@ -74,7 +80,11 @@ pub(crate) struct Log {
 impl Log {
     /// Goes on behind the first `whole` bytes; begins the file if there are none. `store`: nobody else may read it.
     pub(crate) fn open(store: &dyn Store, run: &str, whole: u64) -> Result<Log, LoadError> {
-        let path = path(run);
+        Log::open_at(store, path(run), whole)
+    }
+
+    /// The same of any file in this form.
+    pub(crate) fn open_at(store: &dyn Store, path: String, whole: u64) -> Result<Log, LoadError> {
         let opened = if whole == 0 {
             store.create(&path).and_then(|mut file| {
                 file.write_all(format!("{HEAD}{VERSION}\n").as_bytes())?;
@@ -89,7 +99,7 @@ impl Log {
     }
 
     /// Adds records; durable when this returns.
-    pub(crate) fn add(&mut self, records: &[Record]) -> Result<(), LoadError> {
+    pub(crate) fn add<R: Serialize>(&mut self, records: &[R]) -> Result<(), LoadError> {
         let mut text = Vec::new();
         for record in records {
             let json = serde_json::to_vec(record).expect("records have only text keys");

@@ -164,6 +164,7 @@ mod tests {
             tables: vec![],
             deleted_resources: None,
             export: None,
+            search: None,
             totals: Totals::default(),
             problems: vec![],
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use lakehaul_write::DeletedResources;
 
-use crate::{Layout, OutputFile, PartRecord, Problem, RunRecord, RunStatus, TableRecord, Totals};
+use crate::{Layout, OutputFile, PartRecord, Problem, RunRecord, RunStatus, SearchedRecord, TableRecord, Totals};
 
 /// Length of a BLAKE3 hash in hex.
 const HASH_DIGITS: usize = 64;
@@ -40,6 +40,7 @@ impl RunRecord {
             }
         }
         self.check_totals(&mut faults);
+        self.check_searches(&mut faults);
         self.check_problems(&mut faults);
         faults
     }
@@ -126,6 +127,30 @@ impl RunRecord {
         }
     }
 
+    /// The pages of each search are the output files, and have what the search is said to have found.
+    fn check_searches(&self, faults: &mut Vec<String>) {
+        let mut names = BTreeSet::new();
+        for search in self.search.iter().flat_map(|search| &search.searches) {
+            let SearchedRecord { name, pages, matches, .. } = search;
+            if !names.insert(name) {
+                faults.push(format!("it has two searches for {name}"));
+            }
+            let of_search = |file: &&OutputFile| {
+                let number = file.name.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('-'));
+                number.is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()))
+            };
+            let files: Vec<_> = self.output_files.iter().filter(of_search).collect();
+            if files.len() as u64 != *pages {
+                let there = files.len();
+                faults.push(format!("the search for {name} has {pages} pages, {there} are among its output files"));
+            }
+            let lines = files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.lines));
+            if lines < *matches {
+                faults.push(format!("the search for {name} matched {matches} resources, its pages have {lines} lines"));
+            }
+        }
+    }
+
     /// The problems that follow from the figures are there, and no others of their kinds.
     fn check_problems(&self, faults: &mut Vec<String>) {
         let expected = self.expected_problems();
@@ -183,6 +208,9 @@ impl RunRecord {
                 problems.push(Problem::FailedBatches { failed, total: export.total_batches.unwrap_or(failed) });
             }
         }
+        if let Some(search) = &self.search {
+            problems.extend(search.searches.iter().filter_map(SearchedRecord::problem));
+        }
         if outcomes > 0 {
             problems.push(Problem::Outcomes { lines: outcomes });
         }
@@ -201,6 +229,8 @@ fn broken_off_file(problem: &Problem) -> Option<&str> {
         | Problem::FewerThanDeclared { .. }
         | Problem::Outcomes { .. }
         | Problem::FewerThanExported { .. }
+        | Problem::FewerThanFound { .. }
+        | Problem::SearchRefused { .. }
         | Problem::FailedBatches { .. } => None,
     }
 }
@@ -328,6 +358,7 @@ mod tests {
             output_files,
             tables,
             deleted_resources: Some(table("deleted_resources", vec![part("deleted_resources", 0, 9)])),
+            search: None,
             export: Some(ExportRecord {
                 resource_count: Some(20),
                 failed_batches: Some(1),

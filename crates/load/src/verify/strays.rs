@@ -7,6 +7,7 @@ use lakehaul_write::DeletedResources;
 use super::VerifyFinding;
 use super::asides::{deletions_path, outcomes_path, raw_folder};
 use super::quarantine;
+use crate::member_match::TABLE_FOLDER;
 use crate::{Layout, RunRecord};
 
 /// Where a run keeps what is no table.
@@ -55,7 +56,7 @@ impl Named {
         let guarded = |path: &str| {
             ASIDES.iter().any(|folder| path.starts_with(folder))
                 || path.split_once('/').is_some_and(|(folder, _)| self.folders.contains(folder))
-                || (path.ends_with(".parquet") && !path.starts_with("_lake/"))
+                || (path.ends_with(".parquet") && !path.starts_with("_lake/") && !path.starts_with(TABLE_FOLDER))
         };
         files
             .iter()

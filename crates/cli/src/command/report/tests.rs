@@ -72,6 +72,7 @@ fn record(output_files: Vec<OutputFile>, tables: Vec<TableRecord>, problems: Vec
         tables,
         deleted_resources: None,
         export: None,
+        search: None,
         totals,
         problems,
     }
