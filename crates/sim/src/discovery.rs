@@ -61,8 +61,8 @@ pub(crate) fn metadata(scenario: &Scenario, site: &Site) -> Answer {
             "service": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
                 "code": "SMART-on-FHIR"}]}],
             "extension": [{"url": uris, "extension": [
-                {"url": "authorize", "valueUri": authorization_endpoint(site)},
                 {"url": "token", "valueUri": token_endpoint(scenario, site)},
+                {"url": "authorize", "valueUri": authorization_endpoint(site)},
             ]}],
         });
     }

@@ -1,5 +1,5 @@
-//! A payer in a box: a real HTTP server on loopback that behaves as 1upHealth's bulk export, or as any SMART bulk data
-//! server, with a script of what goes wrong.
+//! A payer in a box: a real HTTP server on loopback that behaves as 1upHealth's bulk export, as its doors for patients,
+//! or as any SMART server, with a script of what goes wrong.
 //!
 //! In goes a [`Scenario`]: whose server it resembles, which output files its export holds, which [`Fault`]s happen
 //! where and when. Out comes a running [`Sim`], which answers on 127.0.0.1, logs each request, and knows the truth
@@ -32,9 +32,11 @@
 //! | [`Personality`] | kick-off | scope | of its own |
 //! |---|---|---|---|
 //! | `OneupProvider` | GET or POST `/v1/bison/bulk-data/r4/$export` | `bulk-data\|user/*.rs` | polling location in an OperationOutcome's text, under another host; `batches`, `resourceCount` |
-//! | `OneupPayer` | `…/Group/{id}/$export` alone | `member-match\|read` | the same |
+//! | `OneupPayer` | `…/Group/{id}/$export` alone | `member-match\|read` | the same; `$member-match` |
 //! | `OneupPopulation` | GET `/v1/bison/bulk-export/bulk-data/r4/$export`, `…/{ResourceType}` | any | the realm is the tenant; POST and DELETE 403; PUT retries |
-//! | `Smart` | `/fhir/$export`, `/fhir/Patient/$export`, `/fhir/Group/{id}/$export` | any with `system/` | `Content-Location`, `X-Progress`, `count`, DELETE, pages, discovery, `private_key_jwt` |
+//! | `Smart` | `/fhir/$export`, `/fhir/Patient/$export`, `/fhir/Group/{id}/$export` | any with `system/` | `Content-Location`, `X-Progress`, `count`, DELETE, pages, discovery, `private_key_jwt`; search, login, `$member-match` |
+//! | `OneupPatient` | none | any, by a login | login at `/oauth2/authorize/test`; search below `/r4` |
+//! | `OneupConnect` | none | any, by a login or a user's code | the same at `/oauth2/authorize`; systems, users, codes |
 //!
 //! `_type` chooses among the files; other parameters are logged and change nothing. A request that no personality
 //! documents is answered 599 and listed by [`Sim::unscripted`]. What the real servers leave open can be chosen:
@@ -49,7 +51,25 @@
 //! | files: bytes, name, type, list | [`ServedFile::new`], [`ServedFile::repeated`], [`ServedFile::generated`], [`ServedFile::streamed`], [`ServedFile::named`], [`ServedFile::declared_as`], [`ServedFile::role`] |
 //! | files: framing, gzip, ranges, `ETag` | [`ServedFile::framing`], [`ServedFile::compressed`], [`ServedFile::ranges`], [`ServedFile::validator`] |
 //! | files: other origin, tokens demanded or refused, URLs that expire | [`ServedFile::place`], [`Scenario::file_access`], [`ServedFile::access`], [`ServedFile::signed`] |
+//! | search: resources, pages, their URLs, white space, total, outcomes | [`Scenario::resources`], [`Scenario::searchable`], [`Scenario::search_page_size`], [`Scenario::next_link`], [`Scenario::bundle_layout`], [`Scenario::search_total`], [`Scenario::entry_outcome`] |
+//! | login: what the member does, lifetimes of codes and refresh tokens | [`Scenario::login`], [`Scenario::code_lifetime`], [`Scenario::refresh_lifetime`], [`Scenario::rotate_refresh`], [`Scenario::public_client`], [`Scenario::patient_in_context`] |
+//! | `$member-match`: the answer, where it has the group, a group's files | [`Scenario::match_members`], [`GroupAt`], [`Scenario::group`] |
+//! | Patient Connect: systems, how often users may be asked about | [`Scenario::systems`], [`Scenario::systems_wrapped`], [`Scenario::user_calls`], [`Scenario::user_calls_retry_after`] |
 //! | TLS: good, wrong name, expired | [`Scenario::tls`], [`Sim::ca_pem`] |
+//!
+//! # Doors beside the export
+//!
+//! | [`Endpoint`] | request | personalities |
+//! |---|---|---|
+//! | `Search` | GET `{base}/{ResourceType}`; `_count`, `_id`, `patient` | `OneupPatient`, `OneupConnect`, `Smart` |
+//! | `Everything` | GET `{base}/Patient/{id}/$everything` | the same |
+//! | `SearchPage` | GET `{base}?_getpages=…`, as a page before it says | the same |
+//! | `Authorize` | GET [`Sim::authorize_url`]: 302 to the `redirect_uri` with `code` and `state` | the same |
+//! | `Token` | `authorization_code` with PKCE, `refresh_token` | the same |
+//! | `MemberMatch` | POST `/v1/{tenant}/member-match/$member-match`, `/fhir/Patient/$member-match` | `OneupPayer`, `Smart` |
+//! | `Systems` | POST `/api/search`, GET `/api/systems/{zip}`, `/api/all-systems` | `OneupConnect` |
+//! | `User`, `AuthCode` | POST `/user-management/v1/user`, `…/user/auth-code` | `OneupConnect` |
+//! | `Connect` | GET `/connect/system/clinical/{id}` | `OneupConnect` |
 //!
 //! # Faults
 //!
@@ -70,7 +90,7 @@
 //! | a trickle | [`Fault::drip`] |
 //! | a damaged byte | [`Fault::flip_at`] |
 //! | a 206 that is not what was asked for | [`Fault::wrong_range`], [`WrongRange`] |
-//! | tokens that died; signed URLs that died | [`Fault::revoke_tokens`], [`Fault::expire_signed_urls`] |
+//! | tokens that died; signed URLs that died; a search's pages that died | [`Fault::revoke_tokens`], [`Fault::expire_signed_urls`], [`Fault::expire_cursors`] |
 //! | a file that became another one | [`Fault::replace_file`], [`ServedFile::replaced_by`] |
 //!
 //! A fault that replaces an answer comes before the token is looked at and leaves the export as it was; one that

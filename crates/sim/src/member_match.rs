@@ -17,7 +17,7 @@ pub enum MatchAnswer {
         /// Where the answer has it.
         at: GroupAt,
     },
-    /// 200 with a `MemberIdentifier`, as HRex has it.
+    /// 200 with a `MemberIdentifier`, as the guide has it.
     Identifier(String),
     /// 422: nobody is such a member.
     NoMatch,
@@ -130,7 +130,7 @@ fn parameters(request: &Request) -> Result<Value, String> {
     Ok(body)
 }
 
-/// What HRex asks of a Consent.
+/// What the guide asks of a Consent.
 fn consent(consent: &Value) -> Result<(), String> {
     if consent["status"] != "active" {
         return Err("The Consent is not active.".to_owned());

@@ -6,6 +6,11 @@
 //! population       /v1/{tenant}/bulk-export/bulk-data/r4/… the same, and {ResourceType} for one type
 //! smart            /fhir/…                                 $export, Patient/$export, Group/{id}/$export, metadata, …
 //!                  /auth/token, /bulk/exports/{id}, …/pages/{n}, …/files/{name}
+//!                  {ResourceType}, Patient/{id}/$everything, ?_getpages=…, Patient/$member-match, /auth/authorize
+//! payer            /v1/{tenant}/member-match/$member-match
+//! patient, connect /r4/…                                   {ResourceType}, Patient/{id}/$everything, ?_getpages=…
+//!                  /oauth2/token, /oauth2/authorize; patient: /oauth2/authorize/test
+//! connect          /api/…, /user-management/v1/…, /connect/system/clinical/{id}
 //! any              /bucket/{name}                          output files that are placed at the other origin
 //! ```
 //!
@@ -282,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_documented_paths_are_known() {
-        use Personality::{OneupPayer, OneupPopulation, OneupProvider, Smart};
+        use Personality::{OneupConnect, OneupPatient, OneupPayer, OneupPopulation, OneupProvider, Smart};
         let system = || Route::KickOff { level: Level::System, resource_type: None };
         let group = |id: &str| Route::KickOff { level: Level::Group(id.to_owned()), resource_type: None };
         let status = || Route::Export(Endpoint::Status, "1-2".to_owned());
@@ -316,12 +321,45 @@ mod tests {
         check(Smart, &Method::GET, "/bulk/exports/1/files/a.ndjson", &file(Some("1")));
         check(Smart, &Method::GET, "/bucket/a.ndjson", &file(None));
 
+        let search = || Route::Search("Claim".to_owned());
+        let everything = || Route::Everything("p1".to_owned());
+        for (personality, base) in [(Smart, "/fhir"), (OneupPatient, "/r4"), (OneupConnect, "/r4")] {
+            check(personality, &Method::GET, &format!("{base}/Claim"), &search());
+            check(personality, &Method::GET, base, &Route::SearchPage);
+            check(personality, &Method::GET, &format!("{base}/Patient/p1/$everything"), &everything());
+            check(personality, &Method::POST, &format!("{base}/Claim"), &Route::Unknown);
+        }
+        check(Smart, &Method::GET, "/auth/authorize", &Route::Authorize);
+        check(OneupPatient, &Method::GET, "/oauth2/authorize/test", &Route::Authorize);
+        check(OneupPatient, &Method::GET, "/oauth2/authorize", &Route::Authorize);
+        check(OneupConnect, &Method::GET, "/oauth2/authorize", &Route::Authorize);
+        check(OneupConnect, &Method::POST, "/oauth2/token", &Route::Token);
+        check(OneupPayer, &Method::POST, "/v1/bison/member-match/$member-match", &Route::MemberMatch);
+        check(Smart, &Method::POST, "/fhir/Patient/$member-match", &Route::MemberMatch);
+        for (method, path, endpoint) in [
+            (Method::POST, "/api/search", Endpoint::Systems),
+            (Method::GET, "/api/systems/02114", Endpoint::Systems),
+            (Method::GET, "/api/all-systems", Endpoint::Systems),
+            (Method::POST, "/user-management/v1/user", Endpoint::User),
+            (Method::POST, "/user-management/v1/user/auth-code", Endpoint::AuthCode),
+            (Method::GET, "/connect/system/clinical/4706", Endpoint::Connect),
+        ] {
+            check(OneupConnect, &method, path, &Route::PatientConnect(endpoint));
+            check(OneupPatient, &method, path, &Route::Unknown);
+        }
+
         for (personality, method, path) in [
             (OneupProvider, &Method::GET, "/v1/otter/bulk-data/r4/$export"),
             (OneupProvider, &Method::GET, "/v1/bison/bulk-data/r4/%24export"),
             (OneupProvider, &Method::GET, "/v1/bison/bulk-data/r4/Patient"),
             (OneupProvider, &Method::PUT, "/v1/bison/bulk-data/r4/$export/job/1-2"),
             (OneupProvider, &Method::GET, "/auth/realms/dev-portal/protocol/openid-connect/token"),
+            (OneupProvider, &Method::POST, "/v1/bison/member-match/$member-match"),
+            (OneupPayer, &Method::GET, "/v1/bison/member-match/$member-match"),
+            (OneupPatient, &Method::GET, "/r4/$export"),
+            (OneupPatient, &Method::GET, "/r4/Group/1/$export"),
+            (OneupPatient, &Method::GET, "/r4/$export/job/1"),
+            (OneupConnect, &Method::GET, "/oauth2/authorize/test"),
             (OneupPopulation, &Method::GET, "/v1/bison/bulk-data/r4/$export"),
             (Smart, &Method::HEAD, "/bulk/exports/1/files/a.ndjson"),
             (Smart, &Method::GET, "/bulk/exports/1/files/a/b"),

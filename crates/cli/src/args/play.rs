@@ -16,6 +16,7 @@ pub(super) const SIM_EXAMPLES: &str = "\
 Examples:
   lakehaul sim                                 prints base URL, credentials and a command to try
   lakehaul sim --kind smart --port 8080 --members 1000
+  lakehaul sim --kind oneup-patient            a server that is searched, and where members log in
   lakehaul sim --faults busy,resets,short-tokens
 
 Runs until it is interrupted (Ctrl-C). Members, claims and credentials are all made up.";
@@ -38,7 +39,7 @@ pub struct DemoArgs {
 pub struct SimArgs {
     /// What kind of server is simulated [default: oneup-provider]
     #[arg(long, env = "LAKEHAUL_KIND", hide_env = true)]
-    #[arg(value_parser = PossibleValuesParser::new(Kind::EXPORT.map(Kind::name)).try_map(|name| name.parse::<Kind>()))]
+    #[arg(value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(|name| name.parse::<Kind>()))]
     pub kind: Option<Kind>,
     /// Where it listens, on 127.0.0.1 [default: a free one]
     #[arg(long, env = "LAKEHAUL_PORT", hide_env = true, value_name = "PORT")]
