@@ -87,55 +87,118 @@ pub fn export(
     clock: &Arc<dyn Clock>,
     observer: &Arc<dyn Observer>,
 ) -> Result<LoadSummary, LoadError> {
-    let mut client_options = request.client.clone();
-    let budget = Budget::divide(&request.options, client_options.concurrency.max(1))?;
-    client_options.concurrency = budget.network.files;
-    let relay = Arc::new(Relay(Arc::clone(observer)));
-    // Before the lake is touched: a slip in the command makes no lake.
-    let client = Client::new(client_options, Arc::clone(clock), relay)?;
-    client.kick_off_url(&request.parameters)?;
+    let connected = Connected::new(request, clock, observer)?;
+    connected.export(request, clock, observer)
+}
 
-    let (plan, parameters, record) = match plan(request, budget, clock, observer)? {
-        (Planned::Complete(record), ..) => return Ok(summary_again(*record)),
-        (Planned::Work(plan), parameters, record) => (*plan, parameters, record),
-    };
-    let plan = Plan { keep_raw: request.raw == RawFiles::Kept, ..plan };
-    let runtime = start_network(budget.threads)?;
-    let way = Way { client: &client, clock, observer, runtime: &runtime };
-    let source = match way.take_up_or_kick_off(&plan, &parameters) {
-        Ok(source) => source,
-        Err(error) => {
-            // Nothing runs at the server that could be taken up: the run has not begun.
-            if ExportFile::of(&plan.lake, &plan.run)?.is_none() {
-                journal::discard(&*plan.lake.store, &plan.run)?;
-            }
-            return Err(error);
+/// A client, and how the memory is divided with it; good for many exports.
+pub(crate) struct Connected {
+    pub(crate) client: Client,
+    budget: Budget,
+}
+
+/// An export that runs at the server.
+struct Running {
+    plan: Plan,
+    record: ExportRecord,
+    runtime: Runtime,
+    source: Source,
+}
+
+impl Connected {
+    pub(crate) fn new(
+        request: &ExportRequest,
+        clock: &Arc<dyn Clock>,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Connected, LoadError> {
+        let mut options = request.client.clone();
+        let budget = Budget::divide(&request.options, options.concurrency.max(1))?;
+        options.concurrency = budget.network.files;
+        let relay = Arc::new(Relay(Arc::clone(observer)));
+        Ok(Connected { client: Client::new(options, Arc::clone(clock), relay)?, budget })
+    }
+
+    /// As [`export`].
+    pub(crate) fn export(
+        &self,
+        request: &ExportRequest,
+        clock: &Arc<dyn Clock>,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<LoadSummary, LoadError> {
+        match self.start(request, clock, observer)? {
+            Ok(running) => self.finish(running, request, clock, observer),
+            Err(record) => Ok(summary_again(*record)),
         }
-    };
-    let location = match &source {
-        Source::Polling(location) => Some(location.clone()),
-        Source::Manifest(_) => None,
-    };
-    let worked = way.haul(&source, plan, record, request.max_duration)?;
-    let summary = commit(worked, &**clock, &**observer)?;
+    }
 
-    if let Some(location) = location
-        && summary.problems.is_empty()
-        // Of a file whose end nobody could verify, the server's may be the only whole one.
-        && !summary.files.iter().any(|file| file.unverified_length)
-        && request.afterwards == AfterExport::Delete
-    {
-        // All is published; a server that will not hear of it does no harm.
-        match runtime.block_on(client.cancel(&location)) {
-            Ok(cancelled) => observer.event(Event::ExportDeleted { cancelled: &cancelled }),
+    /// Only has the server begin; [`Connected::export`] takes it up. Whether there is something to be taken up.
+    pub(crate) fn begin(
+        &self,
+        request: &ExportRequest,
+        clock: &Arc<dyn Clock>,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<bool, LoadError> {
+        let started = self.start(request, clock, observer)?;
+        Ok(started.is_ok_and(|running| matches!(running.source, Source::Polling(_))))
+    }
+
+    /// The export at the server, an earlier one or a new one. The inner error: all of it is in the lake.
+    fn start(
+        &self,
+        request: &ExportRequest,
+        clock: &Arc<dyn Clock>,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Result<Running, Box<RunRecord>>, LoadError> {
+        // Before the lake is touched: a slip in the command makes no lake.
+        self.client.kick_off_url(&request.parameters)?;
+        let (plan, parameters, record) = match plan(request, self.budget, clock, observer)? {
+            (Planned::Complete(record), ..) => return Ok(Err(record)),
+            (Planned::Work(plan), parameters, record) => (*plan, parameters, record),
+        };
+        let plan = Plan { keep_raw: request.raw == RawFiles::Kept, ..plan };
+        let runtime = start_network(self.budget.threads)?;
+        let way = Way { client: &self.client, clock, observer, runtime: &runtime };
+        match way.take_up_or_kick_off(&plan, &parameters) {
+            Ok(source) => Ok(Ok(Running { plan, record, runtime, source })),
             Err(error) => {
-                let text = format!("the export stays at the server, which could not be told to delete it: {error}");
-                observer.event(Event::Warning(Warning::Server(text)));
+                // Nothing runs at the server that could be taken up: the run has not begun.
+                if ExportFile::of(&plan.lake, &plan.run)?.is_none() {
+                    journal::discard(&*plan.lake.store, &plan.run)?;
+                }
+                Err(error)
             }
         }
     }
-    runtime.shutdown_background();
-    Ok(summary)
+
+    fn finish(
+        &self,
+        running: Running,
+        request: &ExportRequest,
+        clock: &Arc<dyn Clock>,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<LoadSummary, LoadError> {
+        let Running { plan, record, runtime, source } = running;
+        let way = Way { client: &self.client, clock, observer, runtime: &runtime };
+        let worked = way.haul(&source, plan, record, request.max_duration)?;
+        let summary = commit(worked, &**clock, &**observer)?;
+        if let Source::Polling(location) = source
+            && summary.problems.is_empty()
+            // Of a file whose end nobody could verify, the server's may be the only whole one.
+            && !summary.files.iter().any(|file| file.unverified_length)
+            && request.afterwards == AfterExport::Delete
+        {
+            // All is published; a server that will not hear of it does no harm.
+            match runtime.block_on(self.client.cancel(&location)) {
+                Ok(cancelled) => observer.event(Event::ExportDeleted { cancelled: &cancelled }),
+                Err(error) => {
+                    let text = format!("the export stays at the server, which could not be told to delete it: {error}");
+                    observer.event(Event::Warning(Warning::Server(text)));
+                }
+            }
+        }
+        runtime.shutdown_background();
+        Ok(summary)
+    }
 }
 
 /// Stops the export of an unfinished run at the server, and forgets the run.

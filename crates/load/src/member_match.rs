@@ -15,6 +15,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lakehaul_fetch::{Client, ClientOptions, Level, MemberMatch};
 
+use crate::export::Connected;
 use crate::lake::Lake;
 use crate::network::Relay;
 use crate::plan::listed;
@@ -47,6 +48,8 @@ pub struct MatchRequest {
     pub pace: Pace,
     /// What is exported of each group; which group is filled in.
     pub export: ExportRequest,
+    /// So many groups' exports run at the server at once, at most; at least 1. What they have is loaded group by group.
+    pub exports_at_once: usize,
 }
 
 /// What becomes of a roster's lines that cannot be asked.
@@ -203,7 +206,7 @@ fn export_groups(
     (clock, observer): (&Arc<dyn Clock>, &Arc<dyn Observer>),
 ) -> Result<Vec<GroupSummary>, LoadError> {
     let ExportRequest { lake, options, since, .. } = &request.export;
-    let states = States::read(&Lake::open_to_read(lake)?, id)?;
+    let mut states = States::read(&Lake::open_to_read(lake)?, id)?;
     let mut groups: Vec<GroupSummary> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     for entry in request.roster.entries(&request.consent)?.0 {
@@ -218,32 +221,35 @@ fn export_groups(
     }
     // What has changed since then, or all of it once more, is to be had of those too that are in the lake.
     let again = options.new_run || *since == Since::Last;
+    for group in groups.iter_mut().filter(|_| !again) {
+        let run = states.groups.get(&group.id).and_then(|state| state.run.clone());
+        group.loaded = run.map(|run| GroupRun { run, figures: None });
+    }
+    let quiet: Arc<dyn Observer> = Arc::new(AmongOthers(Arc::clone(observer)));
+    let mut ahead = Ahead::new(request, &quiet, clock)?;
     let of = groups.len();
     let mut refused_in_a_row = 0;
-    for (at, group) in groups.iter_mut().enumerate() {
-        let known = states.groups.get(&group.id).and_then(|state| state.run.clone());
-        if let (Some(run), false) = (known, again) {
-            group.loaded = Some(GroupRun { run, figures: None });
+    for at in 0..of {
+        if groups[at].loaded.is_some() {
             continue;
         }
         if options.interrupt.is_set() {
             return Err(LoadError::Interrupted);
         }
+        ahead.begin(&groups, at)?;
+        let group = &mut groups[at];
         observer.event(Event::GroupStarted { group: &group.id, number: at + 1, of });
-        let mut parameters = request.export.parameters.clone();
-        parameters.level = Level::Group(group.id.clone());
-        let exported = export(&ExportRequest { parameters, ..request.export.clone() }, clock, observer);
-        let error = match exported {
+        let error = match ahead.connected.export(&of_group(request, &group.id), clock, &quiet) {
             Ok(summary) => {
                 refused_in_a_row = 0;
                 let run = summary.run.clone();
-                keep_group(request, id, group, (Some(run.clone()), None), clock.now())?;
+                keep_group(request, &mut states, id, group, (Some(run.clone()), None, clock.now()))?;
                 group.loaded = Some(GroupRun { run, figures: Some((summary.status, summary.totals)) });
                 continue;
             }
             Err(error) => error,
         };
-        let of_group = match error.kind() {
+        let is_its_own = match error.kind() {
             ErrorKind::Export => true,
             ErrorKind::Refused => {
                 refused_in_a_row += 1;
@@ -251,28 +257,110 @@ fn export_groups(
             }
             _ => matches!(error, LoadError::TookTooLong(_)),
         };
-        let why = error.to_string();
-        if of_group {
-            observer.event(Event::Warning(Warning::GroupFailed { group: group.id.clone(), why: why.clone() }));
-            keep_group(request, id, group, (None, Some(why.clone())), clock.now())?;
-            group.failure = Some(why);
-        } else {
+        if !is_its_own {
             return Err(error);
         }
+        let why = error.to_string();
+        observer.event(Event::Warning(Warning::GroupFailed { group: group.id.clone(), why: why.clone() }));
+        keep_group(request, &mut states, id, group, (None, Some(why.clone()), clock.now()))?;
+        group.failure = Some(why);
     }
     Ok(groups)
 }
 
+/// The export of one group.
+fn of_group(request: &MatchRequest, group: &str) -> ExportRequest {
+    let mut parameters = request.export.parameters.clone();
+    parameters.level = Level::Group(group.to_owned());
+    ExportRequest { parameters, ..request.export.clone() }
+}
+
+/// Exports that the server works on while another group's is waited for and loaded. They are runs that have begun: whatever
+/// becomes of this process, the same request takes them up.
+struct Ahead<'r> {
+    request: &'r MatchRequest,
+    connected: Connected,
+    /// For kick-offs that need not succeed now.
+    impatient: Connected,
+    observer: &'r Arc<dyn Observer>,
+    clock: &'r Arc<dyn Clock>,
+    /// The groups before this one have begun.
+    begun: usize,
+    /// None: the server answers a kick-off with the manifest, or wants no second export.
+    at_once: Option<usize>,
+}
+
+impl<'r> Ahead<'r> {
+    fn new(
+        request: &'r MatchRequest,
+        observer: &'r Arc<dyn Observer>,
+        clock: &'r Arc<dyn Clock>,
+    ) -> Result<Ahead<'r>, LoadError> {
+        let mut hasty = request.export.clone();
+        hasty.client.patience.retries = 0;
+        Ok(Ahead {
+            request,
+            connected: Connected::new(&request.export, clock, observer)?,
+            impatient: Connected::new(&hasty, clock, observer)?,
+            observer,
+            clock,
+            begun: 0,
+            at_once: Some(request.exports_at_once.max(1)),
+        })
+    }
+
+    /// Has the server begin the group `at` and what comes after it. Errors: the lake's only; what a server says now, it says
+    /// again when it is the group's turn.
+    fn begin(&mut self, groups: &[GroupSummary], at: usize) -> Result<(), LoadError> {
+        let Some(at_once) = self.at_once else { return Ok(()) };
+        let mut begun = 0;
+        for (place, group) in groups.iter().enumerate().skip(at) {
+            if begun == at_once {
+                break;
+            }
+            if group.loaded.is_some() {
+                continue;
+            }
+            begun += 1;
+            if place < self.begun {
+                continue;
+            }
+            match self.impatient.begin(&of_group(self.request, &group.id), self.clock, self.observer) {
+                Ok(true) => self.begun = place + 1,
+                Ok(false) => {
+                    self.at_once = None;
+                    break;
+                }
+                // It has as many as it wants, or does not have this one.
+                Err(LoadError::Fetch(_)) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What one of several runs tells, without what is no news among them.
+struct AmongOthers(Arc<dyn Observer>);
+
+impl Observer for AmongOthers {
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Warning(Warning::Unfinished { .. } | Warning::TakenUp { lines: 0, .. }) => {}
+            event => self.0.event(event),
+        }
+    }
+}
+
 fn keep_group(
     request: &MatchRequest,
+    states: &mut States,
     id: &str,
     group: &GroupSummary,
-    (run, why): (Option<String>, Option<String>),
-    now: Timestamp,
+    (run, why, now): (Option<String>, Option<String>, Timestamp),
 ) -> Result<(), LoadError> {
     let lake = Lake::open_to_write(&request.export.lake, &request.export.options)?;
-    let record = Record::Group { group: group.id.clone(), run, why, at: now.to_string() };
-    States::read(&lake, id)?.log(&lake)?.add(&[record])
+    states.keep(&lake, id, Record::Group { group: group.id.clone(), run, why, at: now.to_string() })
 }
 
 /// Writes the table of the roster's lines as they are by now; its path, and how many lines have which outcome.

@@ -56,4 +56,8 @@ pub struct MatchArgs {
     #[arg(long, env = "LAKEHAUL_MATCHES_AT_ONCE", hide_env = true, value_name = "N", help_heading = "Members")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
     pub matches_at_once: Option<u16>,
+    /// Let the server work on at most so many groups' exports at once [default: 4]
+    #[arg(long, env = "LAKEHAUL_EXPORTS_AT_ONCE", hide_env = true, value_name = "N", help_heading = "Members")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub exports_at_once: Option<u16>,
 }

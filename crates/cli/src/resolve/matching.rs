@@ -47,9 +47,13 @@ pub fn matching(args: &MatchArgs, given: &Given) -> Result<MatchJob, Failure> {
             at_once: args.matches_at_once.map_or(defaults.at_once, usize::from),
         },
         export,
+        exports_at_once: args.exports_at_once.map_or(EXPORTS_AT_ONCE, usize::from),
     };
     Ok(MatchJob { request, allowed })
 }
 
 /// Kinds of servers that have `$member-match`.
 const MATCHING: [Kind; 2] = [Kind::OneupPayer, Kind::Smart];
+
+/// What a gateway bears; each takes minutes, most of them waiting.
+const EXPORTS_AT_ONCE: usize = 4;

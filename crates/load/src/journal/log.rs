@@ -75,6 +75,7 @@ pub(crate) struct Log {
     path: String,
     file: Box<dyn StoreWrite>,
     syncer: Box<dyn StoreSync>,
+    bytes: u64,
 }
 
 impl Log {
@@ -85,9 +86,11 @@ impl Log {
 
     /// The same of any file in this form.
     pub(crate) fn open_at(store: &dyn Store, path: String, whole: u64) -> Result<Log, LoadError> {
+        let head = format!("{HEAD}{VERSION}\n");
+        let bytes = if whole == 0 { head.len() as u64 } else { whole };
         let opened = if whole == 0 {
             store.create(&path).and_then(|mut file| {
-                file.write_all(format!("{HEAD}{VERSION}\n").as_bytes())?;
+                file.write_all(head.as_bytes())?;
                 Ok(file)
             })
         } else {
@@ -95,7 +98,7 @@ impl Log {
         };
         let opened = opened.and_then(|file| Ok((file.syncer()?, file)));
         let (syncer, file) = opened.map_err(|source| LoadError::destination("open", &path, source))?;
-        Ok(Log { path, file, syncer })
+        Ok(Log { path, file, syncer, bytes })
     }
 
     /// Adds records; durable when this returns.
@@ -109,7 +112,13 @@ impl Log {
             text.push(b'\n');
         }
         let written = self.file.write_all(&text).and_then(|()| self.file.flush()).and_then(|()| self.syncer.sync());
+        self.bytes += text.len() as u64;
         written.map_err(|source| LoadError::destination("write", &self.path, source))
+    }
+
+    /// How long it is by now.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 }
 

@@ -105,6 +105,19 @@ impl States {
         Log::open_at(&*lake.private, self.path.clone(), self.whole)
     }
 
+    /// Writes one thing down. The lake was let go meanwhile: what another process has written since is read first.
+    pub(super) fn keep(&mut self, lake: &Lake, id: &str, record: Record) -> Result<(), LoadError> {
+        let length = lake.list(FOLDER)?.into_iter().find(|(path, _)| *path == self.path).map_or(0, |(_, bytes)| bytes);
+        if length != self.whole {
+            *self = States::read(lake, id)?;
+        }
+        let mut log = self.log(lake)?;
+        log.add(std::slice::from_ref(&record))?;
+        self.whole = log.bytes();
+        self.learn(record);
+        Ok(())
+    }
+
     pub(super) fn learn(&mut self, record: Record) {
         match record {
             Record::Member { key, outcome, group, why, at } => {

@@ -222,3 +222,36 @@ fn five_thousand_members_are_interrupted_and_go_on() {
     assert_eq!((scene.sim.export_count(), scene.rows("Patient").len()), (5, 5));
     scene.check_sound();
 }
+
+#[test]
+fn the_server_works_on_some_groups_while_one_is_loaded() {
+    for (refused, at_once) in [(false, 3), (true, 3), (false, 1)] {
+        let scene = Scene::new(Personality::OneupPayer, |scenario| {
+            let groups = (0..6).map(|group| format!("g{group}"));
+            let scenario = groups.fold(scenario.running(2).retry_after(0), |scenario, id| {
+                let line = resource("Patient", 1) + "\n";
+                scenario.group(&id, [ServedFile::new("Patient", line).named(&format!("{id}.ndjson"))])
+            });
+            scenario.match_members(|question| MatchAnswer::Group {
+                id: format!("g{}", number(question)),
+                at: GroupAt::TopLevel,
+            })
+        });
+        if refused {
+            // One export at a time: the first is asked for again when it is its turn.
+            scene.sim.add_fault(Rule::new(Endpoint::KickOff, When::Nth(1), Fault::status(429)));
+        }
+        let mut request = scene.roster(&roster(0..6));
+        request.exports_at_once = at_once;
+        let summary = scene.match_members(&request).unwrap();
+        assert_eq!(summary.outcomes, [(MatchOutcome::Loaded, 6)]);
+        assert_eq!((scene.sim.export_count(), scene.rows("Patient").len()), (6, 6));
+        // How many have begun when the first file is asked for.
+        let log = scene.sim.log();
+        let first = log.iter().position(|seen| matches!(seen.endpoint, Endpoint::File(_))).unwrap();
+        let begun = log[..first].iter().filter(|seen| seen.endpoint == Endpoint::KickOff && seen.status == 202).count();
+        assert_eq!(begun, if refused { 1 } else { at_once });
+        assert!(scene.notes.0.lock().unwrap().is_empty(), "{:?}", scene.notes.0.lock().unwrap());
+        scene.check_sound();
+    }
+}

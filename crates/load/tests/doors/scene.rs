@@ -127,6 +127,7 @@ impl Scene {
                 raw: RawFiles::Streamed,
                 max_duration: None,
             },
+            exports_at_once: 3,
         }
     }
 

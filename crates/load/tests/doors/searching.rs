@@ -26,12 +26,18 @@ fn every_resource_of_every_page_is_a_row() {
             let names: Vec<_> = record.output_files.iter().map(|file| file.name.as_str()).collect();
             assert_eq!(names.iter().filter(|name| name.starts_with("Claim-")).count(), 5, "{names:?}");
             let searches = record.search.unwrap().searches;
-            let figures: Vec<_> = searches.iter().map(|it| (it.name.as_str(), it.pages, it.matches, it.total)).collect();
-            let expected =
-                [("Claim", 5, 23), ("Patient", 1, 3), ("Coverage", 2, 10), ("Location", 1, 0)].map(|(a, b, c)| (a, b, c, Some(c)));
+            let figures: Vec<_> =
+                searches.iter().map(|it| (it.name.as_str(), it.pages, it.matches, it.total)).collect();
+            let expected = [("Claim", 5, 23), ("Patient", 1, 3), ("Coverage", 2, 10), ("Location", 1, 0)]
+                .map(|(a, b, c)| (a, b, c, Some(c)));
             assert_eq!(figures, expected);
             // Again it does nothing; for somebody else it is another search.
-            assert!(scene.search(&scene.search_for(&["Claim", "Patient", "Coverage", "Location"])).unwrap().already_complete);
+            assert!(
+                scene
+                    .search(&scene.search_for(&["Claim", "Patient", "Coverage", "Location"]))
+                    .unwrap()
+                    .already_complete
+            );
             let mut other = scene.search_for(&["Claim", "Patient", "Coverage", "Location"]);
             other.subject = "somebody else".to_owned();
             assert!(!scene.search(&other).unwrap().already_complete);
@@ -110,7 +116,11 @@ fn a_search_that_is_refused_is_a_problem_and_all_of_them_an_error() {
 fn what_the_server_says_of_itself_is_held_against_what_came() {
     let scene = Scene::new(Personality::Smart, |scenario| {
         let scenario = scenario.resources(resources("Claim", 12)).search_page_size(5).search_total(Total::Off(3));
-        scenario.entry_outcome("warning", "value", "no such parameter").entry_outcome("error", "processing", "one is lost")
+        scenario.entry_outcome("warning", "value", "no such parameter").entry_outcome(
+            "error",
+            "processing",
+            "one is lost",
+        )
     });
     let summary = scene.search(&scene.search_for(&["Claim"])).unwrap();
     assert_eq!(summary.status, RunStatus::Partial);

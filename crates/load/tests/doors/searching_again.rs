@@ -51,7 +51,11 @@ fn a_search_whose_pages_are_forgotten_starts_over_alone() {
     scene.sim.add_fault(Rule::new(Endpoint::SearchPage, When::Nth(1), Fault::expire_cursors()));
     let summary = scene.search(&request).unwrap();
     assert_eq!(summary.status, RunStatus::Complete);
-    assert!(summary.warnings.iter().any(|warning| warning.to_string().contains("no longer knows")), "{:?}", summary.warnings);
+    assert!(
+        summary.warnings.iter().any(|warning| warning.to_string().contains("no longer knows")),
+        "{:?}",
+        summary.warnings
+    );
     check_whole(&scene);
 }
 
