@@ -20,3 +20,5 @@ mod kills;
 mod injected;
 mod small_disks;
 mod one_writer;
+mod searching;
+mod matching;

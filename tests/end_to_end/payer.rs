@@ -55,6 +55,8 @@ impl Payer {
             Personality::OneupProvider => "oneup-provider",
             Personality::OneupPayer => "oneup-payer",
             Personality::OneupPopulation => "oneup-population",
+            Personality::OneupPatient => "oneup-patient",
+            Personality::OneupConnect => "oneup-connect",
             _ => "smart",
         };
         let mut command = self.place.command(arguments);
@@ -68,7 +70,8 @@ impl Payer {
             .env("LAKEHAUL_RETRIES", "6")
             .env("LAKEHAUL_MAX_WAIT", "100ms")
             .env("LAKEHAUL_IDLE_TIMEOUT", "5s");
-        if self.personality != Personality::Smart {
+        let of_members = [Personality::OneupPatient, Personality::OneupConnect].contains(&self.personality);
+        if self.personality != Personality::Smart && !of_members {
             command.env("LAKEHAUL_TENANT", "bison");
         }
         if self.personality == Personality::OneupPayer {
@@ -80,7 +83,13 @@ impl Payer {
     /// `lakehaul export`, to its end.
     #[track_caller]
     pub(crate) fn export(&self, arguments: &[&str]) -> Outcome {
-        let mut command = self.command(&[&["export"], arguments].concat());
+        self.finish(&mut self.command(&[&["export"], arguments].concat()))
+    }
+
+    /// A command to its end, which is killed if that does not come.
+    #[track_caller]
+    #[expect(clippy::unused_self, reason = "it reads as what is done with this payer")]
+    pub(crate) fn finish(&self, command: &mut Command) -> Outcome {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let id = child.id();
         let (sender, receiver) = mpsc::channel();
@@ -96,7 +105,11 @@ impl Payer {
 
     /// `lakehaul export`, which goes on while the test does.
     pub(crate) fn start(&self, arguments: &[&str]) -> Started {
-        let mut command = self.command(&[&["export"], arguments].concat());
+        Self::started(&mut self.command(&[&["export"], arguments].concat()))
+    }
+
+    /// A command, which goes on while the test does.
+    pub(crate) fn started(command: &mut Command) -> Started {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         Started { child: command.spawn().expect("the binary starts") }
     }
@@ -222,6 +235,13 @@ impl Started {
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it has not ended by itself");
         self.child.wait().expect("it ends");
+    }
+}
+
+impl Started {
+    /// SIGKILL, unless it has ended before it could be killed.
+    pub(crate) fn kill_or_gone(self) {
+        drop(self);
     }
 }
 

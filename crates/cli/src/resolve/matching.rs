@@ -8,6 +8,7 @@ use super::{ExportJob, Given};
 use crate::args::MatchArgs;
 use crate::exit::Allowed;
 use crate::failure::Failure;
+use crate::provenance::Source;
 use crate::secret::Stdin;
 
 /// A roster's match, and what counts as its success.
@@ -21,7 +22,9 @@ pub struct MatchJob {
 /// `lakehaul match`
 pub fn matching(args: &MatchArgs, given: &Given) -> Result<MatchJob, Failure> {
     let ask = &args.export.ask;
-    if ask.group.is_some() || ask.patient.is_some() || ask.patient_file.is_some() {
+    // A group of a profile is for its exports.
+    let group = given.provenance.source("group") == Source::Argument;
+    if group || ask.patient.is_some() || ask.patient_file.is_some() {
         let why = "match exports the groups that it finds: leave --group, --patient and --patient-file out";
         return Err(Failure::Usage(why.to_owned()));
     }
