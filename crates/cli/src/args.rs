@@ -7,6 +7,7 @@
 mod export;
 mod search;
 mod matching;
+mod session;
 mod loading;
 mod play;
 
@@ -22,6 +23,7 @@ pub use loading::{EngineArg, LayoutArg, LoadArgs, LoadingArgs, Mode, settle_allo
 pub use matching::MatchArgs;
 pub use play::{DemoArgs, FaultArg, SimArgs};
 pub use search::{SearchArgs, WhatArgs};
+pub use session::{ConnectArgs, LoginArgs, SessionArgs, SystemsArgs};
 
 const ABOUT: &str =
     "Hauls a payer's FHIR R4 bulk export into a Parquet lake: one pass, lossless, exactly once, with a ledger";
@@ -98,6 +100,15 @@ pub enum Command {
     /// Ask a payer for the members of a roster, and export their groups into a lake
     #[command(after_help = matching::EXAMPLES, after_long_help = format!("{}\n\n{}", matching::EXAMPLES, crate::exit::HELP))]
     Match(Box<MatchArgs>),
+    /// Log a member in, in a browser, and keep the tokens for search
+    #[command(after_help = session::LOGIN_EXAMPLES)]
+    Login(Box<LoginArgs>),
+    /// List the health systems and plans that patients can connect to (Patient Connect)
+    #[command(after_help = session::SYSTEMS_EXAMPLES)]
+    Systems(Box<SystemsArgs>),
+    /// Print the URL at which a patient connects to a health system (Patient Connect)
+    #[command(after_help = session::CONNECT_EXAMPLES)]
+    Connect(Box<ConnectArgs>),
     /// Tell what is wrong before an export starts: settings, token, server, lake
     #[command(after_help = export::CHECK_EXAMPLES)]
     Check(Box<ExportArgs>),

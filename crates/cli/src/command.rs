@@ -5,9 +5,11 @@ mod cat;
 mod check;
 mod closing;
 mod completions;
+mod connect;
 mod demo;
 mod export;
 mod load;
+mod login;
 mod man;
 mod matching;
 mod report;
@@ -15,6 +17,7 @@ mod runs;
 mod schema;
 mod search;
 mod sim;
+mod systems;
 mod verify;
 
 use crate::args::{Args, Command};
@@ -29,6 +32,9 @@ pub(crate) fn run(args: &Args, manner: Manner, given: &Given) -> Result<Exit, Fa
         Command::Export(args) => export::run(args, manner, given),
         Command::Search(args) => search::run(args, manner, given),
         Command::Match(args) => matching::run(args, manner, given),
+        Command::Login(args) => login::run(args, manner, given),
+        Command::Systems(args) => systems::run(args, manner, given),
+        Command::Connect(args) => connect::run(args, manner, given),
         Command::Check(args) => check::run(args, manner, given),
         Command::Cancel(args) => cancel::run(args, manner, given),
         Command::Sim(args) => sim::run(args, manner),

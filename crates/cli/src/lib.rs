@@ -9,6 +9,7 @@ pub mod args;
 pub mod config;
 pub mod provenance;
 pub mod secret;
+pub mod session;
 pub mod resolve;
 mod command;
 pub mod report;
@@ -64,7 +65,11 @@ pub fn main() -> ExitCode {
             warn(&format!("{name} is set, but this version has no such option; it is ignored"), manner);
         }
     }
-    let given = Given { provenance, secrets: SecretVariables::read(|name| std::env::var_os(name)) };
+    let given = Given {
+        provenance,
+        secrets: SecretVariables::read(|name| std::env::var_os(name)),
+        state_folder: session::state_folder(|name| std::env::var_os(name)),
+    };
     match command::run(&args, manner, &given) {
         Ok(exit) => exit.into(),
         Err(failure) => {

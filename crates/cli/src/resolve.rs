@@ -5,6 +5,7 @@ mod ask;
 mod export;
 mod search;
 mod matching;
+mod session;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use crate::secret::SecretVariables;
 pub use export::{CancelJob, CheckJob, ExportJob, cancel, check, export};
 pub use matching::{MatchJob, matching};
 pub use search::{SearchJob, search};
+pub use session::{ConnectJob, LoginJob, LoginWay, SystemsJob, connect, login, systems};
 
 /// What was given besides the arguments.
 #[derive(Debug, Default)]
@@ -28,6 +30,8 @@ pub struct Given {
     pub provenance: Provenance,
     /// Secrets in the environment.
     pub secrets: SecretVariables,
+    /// Where logins are kept.
+    pub state_folder: Option<PathBuf>,
 }
 
 /// A load, and what counts as its success.

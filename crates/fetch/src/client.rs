@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
+use secrecy::SecretString;
 use url::Url;
 
 use crate::capability::{self, Capability};
@@ -13,16 +14,18 @@ use crate::error::FetchError;
 use crate::event::FetchObserver;
 use crate::http::Http;
 use crate::kick_off::{self, Cancelled, ExportParameters, KickOff, PollingLocation};
+use crate::login::{self, AuthorizationRequest};
 use crate::manifest::OutputFile;
 use crate::member_match::{self, MatchAnswer, MemberMatch};
 use crate::origin::{Origin, PlainHttp};
 use crate::output_file::{FileStream, FileVersion};
+use crate::patient_connect::{self, SystemPages, SystemQuery, UserCode};
 use crate::profile::Kind;
 use crate::retry::Patience;
 use crate::search::{SearchPages, SearchQuery};
 use crate::secret_url::SecretUrl;
 use crate::status::{self, Poller, Status};
-use crate::token::{Auth, TokenFacts};
+use crate::token::{Auth, SessionTokens, TokenFacts};
 
 /// Whom to ask, as whom, and how patiently.
 #[derive(Clone)]
@@ -224,6 +227,78 @@ impl Client {
     /// [`ErrorKind::Auth`](crate::ErrorKind::Auth) where it is refused; else why no answer came.
     pub async fn authorize(&self) -> Result<TokenFacts, FetchError> {
         self.http.tokens().facts(&self.http).await
+    }
+
+    /// Begins a member's login: gives the URL to open in a browser, which is sent back to `redirect_uri`. The scope is the
+    /// one given here, else that of the options, else [`Kind::login_scope`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) without a client id or for an unfit redirect URL;
+    /// [`ErrorKind::Auth`](crate::ErrorKind::Auth) where nobody says where to log in; else why no answer came.
+    pub async fn authorization_request(
+        &self,
+        redirect_uri: &Url,
+        scope: Option<&str>,
+    ) -> Result<AuthorizationRequest, FetchError> {
+        login::begin(&self.http, redirect_uri, scope).await
+    }
+
+    /// Ends a member's login: gives tokens for the code that [`AuthorizationRequest::code_of`] found. This client goes on
+    /// without them; a new one with [`Auth::Session`] uses them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Auth`](crate::ErrorKind::Auth) where the code is not good (any more); else why no answer came.
+    pub async fn exchange_code(
+        &self,
+        request: &AuthorizationRequest,
+        code: &SecretString,
+    ) -> Result<SessionTokens, FetchError> {
+        login::finish(&self.http, request, code).await
+    }
+
+    /// The same for a code that did not come by a browser, such as one of Patient Connect's.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::exchange_code`].
+    pub async fn exchange_plain_code(&self, code: &SecretString) -> Result<SessionTokens, FetchError> {
+        login::finish_plain(&self.http, code).await
+    }
+
+    /// A code for one of the application's users at Patient Connect, who is made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for another kind of server or a client without a secret,
+    /// [`ErrorKind::Auth`](crate::ErrorKind::Auth) where the client is refused,
+    /// [`ErrorKind::ExportFailed`](crate::ErrorKind::ExportFailed) with the server's words; else why no answer came.
+    pub async fn user_code(&self, app_user_id: &str) -> Result<UserCode, FetchError> {
+        patient_connect::user_code(&self.http, app_user_id).await
+    }
+
+    /// The systems that a patient can connect to; sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for another kind of server, and what cannot be searched for.
+    pub fn systems(&self, query: &SystemQuery) -> Result<SystemPages, FetchError> {
+        SystemPages::new(self.http.clone(), query)
+    }
+
+    /// Where a user is sent to connect to a system. It holds the access token; nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for another kind of server, and a system's id that is none.
+    pub fn connect_url(
+        &self,
+        system: &str,
+        fhir_version: Option<&str>,
+        access_token: &SecretString,
+    ) -> Result<SecretUrl, FetchError> {
+        patient_connect::connect_url(&self.http, system, fhir_version, access_token)
     }
 
     /// Asks the server what it can do.

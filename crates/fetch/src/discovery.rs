@@ -83,21 +83,37 @@ impl Document {
 
 impl SmartConfiguration {
     pub(crate) fn token_endpoint(&self) -> Option<Url> {
-        let text = self.0.json.get("token_endpoint")?.as_str()?;
+        self.url("token_endpoint")
+    }
+
+    pub(crate) fn authorization_endpoint(&self) -> Option<Url> {
+        self.url("authorization_endpoint")
+    }
+
+    fn url(&self, member: &str) -> Option<Url> {
+        let text = self.0.json.get(member)?.as_str()?;
         self.0.url(text)
     }
 }
 
 impl CapabilityStatement {
-    /// Of its `rest` elements' security extension.
     pub(crate) fn token_endpoint(&self) -> Option<Url> {
+        self.oauth_uri("token")
+    }
+
+    pub(crate) fn authorization_endpoint(&self) -> Option<Url> {
+        self.oauth_uri("authorize")
+    }
+
+    /// Of its `rest` elements' security extension.
+    fn oauth_uri(&self, name: &str) -> Option<Url> {
         let named = |extensions: Option<&Value>, url: &str| -> Option<Value> {
             extensions?.as_array()?.iter().find(|extension| extension.get("url").is_some_and(|it| it == url)).cloned()
         };
         self.rests().find_map(|rest| {
             let uris = named(rest.pointer("/security/extension"), OAUTH_URIS)?;
-            let token = named(uris.get("extension"), "token")?;
-            let text = token.get("valueUri").or_else(|| token.get("valueUrl"))?.as_str()?;
+            let uri = named(uris.get("extension"), name)?;
+            let text = uri.get("valueUri").or_else(|| uri.get("valueUrl"))?.as_str()?;
             self.0.url(text)
         })
     }

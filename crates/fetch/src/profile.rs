@@ -291,7 +291,12 @@ impl Place {
         }
     }
 
-    /// Where a member is asked for: the gateway's own place, or the operation of the type Patient (HRex, `$member-match`).
+    /// Whether the server need not be asked who gives tokens.
+    pub(crate) fn authority_is_known(&self) -> bool {
+        self.token_endpoint().is_some()
+    }
+
+    /// Where a member is asked for: the gateway's own place, or the operation of the type Patient (`HRex`, `$member-match`).
     /// None: a gateway that has none.
     pub(crate) fn member_match_url(&self) -> Option<Url> {
         match &self.kind.profile().gateway {

@@ -1,11 +1,12 @@
-//! Access tokens: got by client credentials, kept until shortly before they die, renewed once for all who wait.
+//! Access tokens: got by client credentials or by a login, kept until shortly before they die, renewed once for all who wait.
 //!
-//! The flows are RFC 6749, section 4.4, with the secret in the form or as HTTP basic authentication (section 2.3.1), or with
+//! The flows are RFC 6749, sections 4.1, 4.4 and 6, with the secret in the form or as HTTP basic authentication (section 2.3.1), or with
 //! a signed assertion (RFC 7523; SMART App Launch 2.2, Backend Services). Neither a secret nor a token is ever shown.
 
 mod endpoint;
 mod grant;
 mod private_key;
+mod session;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,8 +25,11 @@ use crate::event::FetchEvent;
 use crate::http::Http;
 use crate::origin::Origin;
 
+pub(crate) use endpoint::authorization_endpoint;
 pub use endpoint::{EndpointSource, TokenEndpoint};
+pub(crate) use grant::GrantType;
 pub use private_key::PrivateKey;
+pub use session::{Session, SessionKeeper, SessionTokens};
 
 /// How the client shows who it is.
 #[derive(Debug, Clone)]
@@ -55,6 +59,26 @@ pub enum Auth {
         /// Where the public key can be read, for servers that want to be told.
         jku: Option<Url>,
     },
+    /// A client that shares nothing with the token endpoint: it can have a member log in, and has no token of its own.
+    Public {
+        /// As registered.
+        client_id: String,
+    },
+    /// A login's tokens.
+    Session(Session),
+}
+
+impl Auth {
+    /// Who asks, where that is said.
+    pub(crate) fn client_id(&self) -> Option<&str> {
+        match self {
+            Auth::None | Auth::Token(_) => None,
+            Auth::ClientSecret { client_id, .. }
+            | Auth::PrivateKeyJwt { client_id, .. }
+            | Auth::Public { client_id }
+            | Auth::Session(Session { client_id, .. }) => Some(client_id),
+        }
+    }
 }
 
 /// How a client's secret is sent (RFC 6749, section 2.3.1).
@@ -105,6 +129,8 @@ struct State {
     failure: Option<FetchError>,
     /// Found once.
     endpoint: Option<TokenEndpoint>,
+    /// Of a login.
+    session: Option<SessionTokens>,
 }
 
 struct Token {
@@ -142,17 +168,24 @@ impl TokenStore {
     /// Errors: [`ErrorKind::Usage`] for a ready token that no header can hold.
     pub(crate) fn new(options: &ClientOptions) -> Result<TokenStore, FetchError> {
         let accepted = Arc::<AtomicBool>::default();
-        let ready = match &options.auth {
-            Auth::Token(token) => {
-                let authorization = bearer(token.expose_secret().trim()).ok_or_else(|| {
-                    FetchError::new(ErrorKind::Usage, "the access token is not one word of plain text")
-                })?;
-                let accepted = Arc::clone(&accepted);
-                Some(Arc::new(Token { authorization, renew_at: None, accepted, seconds: None, scopes: None }))
-            }
-            Auth::None | Auth::ClientSecret { .. } | Auth::PrivateKeyJwt { .. } => None,
+        let kept = |token: &SecretString, renew_at: Option<Timestamp>, scopes: Option<String>| {
+            let authorization = bearer(token.expose_secret().trim())
+                .ok_or_else(|| FetchError::new(ErrorKind::Usage, "the access token is not one word of plain text"))?;
+            Ok(Arc::new(Token { authorization, renew_at, accepted: Arc::clone(&accepted), seconds: None, scopes }))
         };
-        Ok(TokenStore { ready, state: Mutex::default(), settled: AtomicU64::new(0), accepted })
+        let (mut ready, mut state) = (None, State::default());
+        match &options.auth {
+            Auth::Token(token) => ready = Some(kept(token, None, None)?),
+            Auth::Session(Session { tokens, .. }) => {
+                // What cannot be renewed is used to its end.
+                let ahead = if tokens.refresh_token.is_some() { MOST_AHEAD } else { Duration::ZERO };
+                let renew_at = tokens.expires_at.map(|end| end - ahead);
+                state.current = Some(kept(&tokens.access_token, renew_at, tokens.scope.clone())?);
+                state.session = Some(tokens.clone());
+            }
+            Auth::None | Auth::ClientSecret { .. } | Auth::PrivateKeyJwt { .. } | Auth::Public { .. } => {}
+        }
+        Ok(TokenStore { ready, state: Mutex::new(state), settled: AtomicU64::new(0), accepted })
     }
 
     /// A token that is good for a request now; a new one, if need be.
@@ -163,7 +196,13 @@ impl TokenStore {
         let token = match &http.options().auth {
             Auth::None => None,
             Auth::Token(_) => self.ready.clone(),
-            Auth::ClientSecret { .. } | Auth::PrivateKeyJwt { .. } => Some(self.current(http, None).await?),
+            Auth::ClientSecret { .. } | Auth::PrivateKeyJwt { .. } | Auth::Session(_) => {
+                Some(self.current(http, None).await?)
+            }
+            Auth::Public { .. } => {
+                let message = "a client without a secret has no access token of its own";
+                return Err(FetchError::new(ErrorKind::Auth, message).with_hint("Log in first: lakehaul login."));
+            }
         };
         Ok(Lease { token, renewals: 0 })
     }
@@ -236,7 +275,25 @@ impl TokenStore {
             None => state.endpoint.insert(endpoint::find(http).await?),
         };
         let asked_at = http.clock().now();
-        let grant = grant::request(http, endpoint.url.expose()).await?;
+        let grant_type = match &state.session {
+            Some(SessionTokens { refresh_token: Some(token), .. }) => GrantType::RefreshToken(token),
+            Some(_) => {
+                let message = "the login has ended: its access token is not good any more, and nothing renews it";
+                return Err(FetchError::new(ErrorKind::Auth, message).with_hint(grant::LOG_IN_AGAIN));
+            }
+            None => GrantType::ClientCredentials,
+        };
+        let grant = grant::request(http, endpoint.url.expose(), &grant_type).await?;
+        if let Auth::Session(Session { keeper, .. }) = &http.options().auth {
+            // Nothing waits in between: a refresh token that is good once must not be lost.
+            let tokens = SessionTokens::of(&grant, asked_at, state.session.as_ref());
+            if let Err(why) = keeper.keep(&tokens) {
+                http.observer().fetch_event(FetchEvent::Warning(&format!(
+                    "the login's new tokens are not kept ({why}): the next program may have to log in again"
+                )));
+            }
+            state.session = Some(tokens);
+        }
         let lifetime = grant.seconds.map_or(ASSUMED_LIFETIME, Duration::from_secs);
         let renew_at = asked_at + (lifetime - MOST_AHEAD.min(lifetime / 4));
         http.observer().fetch_event(FetchEvent::TokenObtained { seconds: grant.seconds });
@@ -248,6 +305,17 @@ impl TokenStore {
             scopes: grant.scopes,
         })
     }
+}
+
+/// Asks for the tokens of a login, beside those that a client has.
+///
+/// Errors: [`ErrorKind::Auth`] where they are refused, and as [`TokenStore::lease`].
+pub(crate) async fn exchange(http: &Http, grant_type: &GrantType<'_>) -> Result<SessionTokens, FetchError> {
+    let endpoint = endpoint::find(http).await?;
+    let asked_at = http.clock().now();
+    let grant = grant::request(http, endpoint.url.expose(), grant_type).await?;
+    http.observer().fetch_event(FetchEvent::TokenObtained { seconds: grant.seconds });
+    Ok(SessionTokens::of(&grant, asked_at, None))
 }
 
 impl fmt::Debug for TokenStore {

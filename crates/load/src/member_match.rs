@@ -19,7 +19,7 @@ use crate::export::Connected;
 use crate::lake::Lake;
 use crate::network::Relay;
 use crate::plan::listed;
-use crate::{Clock, ErrorKind, Event, ExportRequest, LoadError, Observer, RunStatus, Since, Totals, Warning, export};
+use crate::{Clock, ErrorKind, Event, ExportRequest, LoadError, Observer, RunStatus, Since, Totals, Warning};
 use states::{Record, States};
 use table::{Row, StatusTable};
 

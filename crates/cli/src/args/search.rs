@@ -1,10 +1,8 @@
 //! `lakehaul search` as typed: what is searched for at a FHIR server, page by page.
 
-use std::path::PathBuf;
-
 use clap::builder::BoolishValueParser;
 
-use super::{LoadingArgs, ServerArgs};
+use super::{LoadingArgs, ServerArgs, SessionArgs};
 use crate::duration::Span;
 
 pub(super) const EXAMPLES: &str = "\
@@ -40,9 +38,9 @@ pub struct SearchArgs {
     /// Whom to ask.
     #[command(flatten)]
     pub server: ServerArgs,
-    /// The tokens of `lakehaul login` are in this file [default: where login keeps them]
-    #[arg(long, env = "LAKEHAUL_SESSION", hide_env = true, value_name = "FILE", help_heading = "Client")]
-    pub session: Option<PathBuf>,
+    /// Where the login is kept.
+    #[command(flatten)]
+    pub session: SessionArgs,
     /// Give up when not all has come within this time [default: never]
     #[arg(long, env = "LAKEHAUL_MAX_DURATION", hide_env = true, value_name = "DURATION", help_heading = "Patience")]
     pub max_duration: Option<Span>,

@@ -8,7 +8,7 @@ use super::figures;
 use crate::args::Level;
 
 /// How much one has to want to know.
-pub(super) fn level(event: &FetchEvent<'_>) -> Level {
+pub(crate) fn level(event: &FetchEvent<'_>) -> Level {
     match event {
         FetchEvent::TokenObtained { .. } | FetchEvent::Concurrency { .. } => Level::Debug,
         FetchEvent::Warning(_) => Level::Warn,
@@ -17,7 +17,7 @@ pub(super) fn level(event: &FetchEvent<'_>) -> Level {
 }
 
 /// For people.
-pub(super) fn sentence(event: &FetchEvent<'_>) -> String {
+pub(crate) fn sentence(event: &FetchEvent<'_>) -> String {
     match event {
         FetchEvent::TokenObtained { seconds: Some(seconds) } => {
             format!("access token obtained, good for {}", figures::duration(*seconds as f64))
@@ -60,7 +60,7 @@ pub fn state(running: &Running) -> String {
 }
 
 /// For programs: an object with `"event"`.
-pub(super) fn object(event: &FetchEvent<'_>) -> Value {
+pub(crate) fn object(event: &FetchEvent<'_>) -> Value {
     match event {
         FetchEvent::TokenObtained { seconds } => json!({"event": "token_obtained", "seconds": seconds}),
         FetchEvent::KickOffSent { url } => json!({"event": "kick_off_sent", "url": url.to_string()}),

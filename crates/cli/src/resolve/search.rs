@@ -1,14 +1,12 @@
 //! `lakehaul search` as meant.
 
-use lakehaul_fetch::{Auth, Kind, SearchQuery, Searched};
+use lakehaul_fetch::{Kind, SearchQuery, Searched};
 use lakehaul_load::{Earlier, SearchRequest};
-use secrecy::ExposeSecret;
 
-use super::{Given, allowed, ask, destination, loading, server};
+use super::{Given, allowed, ask, destination, loading, session};
 use crate::args::{SearchArgs, WhatArgs};
 use crate::exit::Allowed;
 use crate::failure::Failure;
-use crate::secret::Stdin;
 
 /// What every payer has, at the least (CMS Interoperability and Patient Access, as 1upHealth lists it).
 const DEFAULT_TYPES: [&str; 6] =
@@ -27,7 +25,8 @@ pub fn search(args: &SearchArgs, given: &Given) -> Result<SearchJob, Failure> {
     let lake = destination(args.loading.to.as_deref())?;
     let options = loading(&args.loading)?;
     let queries = queries(&args.what)?;
-    let (mut client, subject) = asking(args, given)?;
+    let profile = args.profile.as_deref();
+    let (mut client, subject) = session::client(&args.server, &args.session, profile, &Kind::SEARCH, given)?;
     client.concurrency = args.concurrency.map_or(client.concurrency, usize::from);
     let request = SearchRequest {
         client,
@@ -39,17 +38,6 @@ pub fn search(args: &SearchArgs, given: &Given) -> Result<SearchJob, Failure> {
         max_duration: args.max_duration.map(|span| span.duration),
     };
     Ok(SearchJob { request, allowed: allowed(&args.loading) })
-}
-
-/// The client, and whose data it gets, as far as that depends on who asks.
-fn asking(args: &SearchArgs, given: &Given) -> Result<(lakehaul_fetch::ClientOptions, String), Failure> {
-    let client = server::client(&args.server, &Kind::SEARCH, given, &mut Stdin::default())?;
-    let subject = match &client.auth {
-        Auth::Token(token) => token.expose_secret().to_owned(),
-        Auth::ClientSecret { client_id, .. } | Auth::PrivateKeyJwt { client_id, .. } => client_id.clone(),
-        _ => String::new(),
-    };
-    Ok((client, subject))
 }
 
 fn queries(args: &WhatArgs) -> Result<Vec<SearchQuery>, Failure> {

@@ -22,6 +22,25 @@ pub(super) fn client(
     given: &Given,
     stdin: &mut Stdin,
 ) -> Result<ClientOptions, Failure> {
+    let client = place(args, kinds)?;
+    let auth = auth(&args.client, given, stdin)?.ok_or_else(|| {
+        let why = match args.client.client_id {
+            Some(_) => {
+                "how the client proves who it is was not told: set LAKEHAUL_CLIENT_SECRET, or add --client-secret-file FILE, \
+                 --private-key-file FILE, or one of the options …-command"
+            }
+            None => {
+                "who asks was not told: add --client-id ID and --client-secret-file FILE or --private-key-file FILE, or \
+                 --token-file FILE, or --no-auth for an open server"
+            }
+        };
+        Failure::Usage(why.to_owned())
+    })?;
+    Ok(ClientOptions { auth, ..client })
+}
+
+/// The same, without who asks.
+pub(super) fn place(args: &ServerArgs, kinds: &[Kind]) -> Result<ClientOptions, Failure> {
     let names = kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
     if let Some(kind) = args.kind.filter(|kind| !kinds.contains(kind)) {
         let why = format!("this command is not for a server of kind {kind}, but for the kinds {names}");
@@ -45,7 +64,6 @@ pub(super) fn client(
     Ok(ClientOptions {
         tenant: args.tenant.clone(),
         token_url: args.token_url.as_deref().map(|text| url(text, "--token-url")).transpose()?,
-        auth: auth(&args.client, given, stdin)?,
         scope: args.client.scope.clone(),
         trusted_origins: args
             .trust_origin
@@ -61,27 +79,16 @@ pub(super) fn client(
     })
 }
 
-fn auth(args: &ClientArgs, given: &Given, stdin: &mut Stdin) -> Result<Auth, Failure> {
-    let Some(chosen) = secret::choose(args, &given.secrets, &given.provenance)? else {
-        let why = match args.client_id {
-            Some(_) => {
-                "how the client proves who it is was not told: set LAKEHAUL_CLIENT_SECRET, or add --client-secret-file FILE, \
-                 --private-key-file FILE, or one of the options …-command"
-            }
-            None => {
-                "who asks was not told: add --client-id ID and --client-secret-file FILE or --private-key-file FILE, or \
-                 --token-file FILE, or --no-auth for an open server"
-            }
-        };
-        return Err(Failure::Usage(why.to_owned()));
-    };
+/// Who asks; none: nothing was said of how that is proved.
+pub(super) fn auth(args: &ClientArgs, given: &Given, stdin: &mut Stdin) -> Result<Option<Auth>, Failure> {
+    let Some(chosen) = secret::choose(args, &given.secrets, &given.provenance)? else { return Ok(None) };
     check_companions(&given.provenance, chosen.credential)?;
     let secret = chosen.read(stdin)?;
     let client_id = || {
         let missing = || Failure::Usage(format!("{} is given, but not whose: add --client-id ID", chosen.name()));
         args.client_id.clone().ok_or_else(missing)
     };
-    Ok(match chosen.credential {
+    Ok(Some(match chosen.credential {
         None => Auth::None,
         Some(Credential::Token) => Auth::Token(secret),
         Some(Credential::ClientSecret) => Auth::ClientSecret {
@@ -100,7 +107,7 @@ fn auth(args: &ClientArgs, given: &Given, stdin: &mut Stdin) -> Result<Auth, Fai
             key_id: args.key_id.clone(),
             jku: args.jku.as_deref().map(|text| url(text, "--jku")).transpose()?,
         },
-    })
+    }))
 }
 
 /// An argument that has no effect was meant to have one. What comes from a profile may be there for another occasion.
@@ -131,7 +138,7 @@ fn patience(args: &PatienceArgs) -> Patience {
 }
 
 /// The error does not repeat the text: a URL can carry a password.
-fn url(text: &str, option: &str) -> Result<Url, Failure> {
+pub(super) fn url(text: &str, option: &str) -> Result<Url, Failure> {
     Url::parse(text).map_err(|error| Failure::Usage(format!("{option} is no URL, like https://host/path: {error}")))
 }
 

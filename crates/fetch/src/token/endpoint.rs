@@ -1,4 +1,6 @@
-//! Where tokens are to be had: as configured, as the kind of server has it, or as the server says.
+//! Where tokens are to be had, and where members log in: as configured, as the kind of server has it, or as the server says.
+
+use url::Url;
 
 use crate::discovery;
 use crate::error::{ErrorKind, FetchError};
@@ -59,4 +61,32 @@ pub(crate) async fn find(http: &Http) -> Result<TokenEndpoint, FetchError> {
         return Err(untrusted(&url, "token endpoint", "would get the client's secret"));
     }
     Ok(endpoint(url, source))
+}
+
+/// Finds where members log in, with requests only where neither the user nor the kind names it. It gets no credential, so
+/// the server may name one anywhere.
+///
+/// Errors: [`ErrorKind::UntrustedOrigin`] for plain http off the machine; [`ErrorKind::Auth`] where the server names none.
+pub(crate) async fn authorization_endpoint(http: &Http) -> Result<Url, FetchError> {
+    let known = http.options().authorize_url.clone().or_else(|| http.place().authorization_endpoint());
+    if let Some(url) = known {
+        return Ok(url);
+    }
+    if http.place().authority_is_known() {
+        let message = format!("a server of kind {} has no login in a browser", http.place().kind());
+        return Err(FetchError::new(ErrorKind::Usage, message)
+            .with_hint("Its codes come from the user management: say --user APP_USER_ID."));
+    }
+    let url = match discovery::smart_configuration(http).await?.authorization_endpoint() {
+        Some(url) => Some(url),
+        None => discovery::capability_statement(http).await?.authorization_endpoint(),
+    };
+    let url = url.ok_or_else(|| {
+        let message =
+            "the server names no authorization endpoint, neither in .well-known/smart-configuration nor in metadata";
+        FetchError::new(ErrorKind::Auth, message)
+            .with_hint("Name it with --authorize-url, or look whether the base URL is the FHIR base.")
+    })?;
+    http.origins().admit(&url, "authorization endpoint")?;
+    Ok(url)
 }

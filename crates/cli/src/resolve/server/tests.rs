@@ -24,7 +24,7 @@ fn resolved(line: &str, config: &str, variables: &[(&str, &str)]) -> Result<Clie
     let matches = command.try_get_matches_from(&words).expect("parses");
     let provenance = Provenance::of(&Args::command(), &matches, Some(&config), profile.as_deref());
     let variable = |asked: &str| variables.iter().find(|(name, _)| *name == asked).map(|(_, value)| value.into());
-    let given = Given { provenance, secrets: SecretVariables::read(variable) };
+    let given = Given { provenance, secrets: SecretVariables::read(variable), state_folder: None };
     match Args::from_arg_matches(&matches).expect("is whole").command {
         Command::Export(args) => client(&args.server, &Kind::EXPORT, &given, &mut Stdin::default()),
         other => panic!("{other:?}"),
