@@ -311,7 +311,7 @@ async fn a_session_that_has_ended() {
     for (refresh_token, end) in [(Some("r0"), None), (None, None), (None, Some("2026-03-01T12:00:00Z"))] {
         let auth = session(&Arc::default(), refresh_token, end);
         let error = http(Kind::OneupPatient, &server.url("/r4").to_string(), auth).send(&data(&server)).await;
-        let error = error.unwrap_err();
+        let error = error.err().unwrap();
         assert!(error.kind() == ErrorKind::Auth && !error.to_string().contains("r0"), "{error}");
         assert!(error.hint().unwrap().contains("Log in again: lakehaul login"), "{error:?}");
     }
@@ -322,6 +322,6 @@ async fn a_session_that_has_ended() {
 async fn a_public_client_has_no_token_of_its_own() {
     let server = renewing(0).await;
     let client = http(Kind::OneupPatient, &server.url("/r4").to_string(), public());
-    let error = client.send(&data(&server)).await.unwrap_err();
+    let error = client.send(&data(&server)).await.err().unwrap();
     assert!(error.kind() == ErrorKind::Auth && error.hint().unwrap().contains("lakehaul login"), "{error:?}");
 }

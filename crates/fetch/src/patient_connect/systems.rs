@@ -139,7 +139,7 @@ impl SystemPages {
     }
 
     fn place(&self, offset: usize) -> (Method, url::Url) {
-        let mut url = self.http.place().systems_origin();
+        let mut url = self.http.options().systems_url.clone().unwrap_or_else(|| self.http.place().systems_origin());
         if let Some(zip) = &self.query.zip {
             url.set_path(&format!("api/systems/{zip}"));
             return (Method::GET, url);
