@@ -22,3 +22,4 @@ mod small_disks;
 mod one_writer;
 mod searching;
 mod matching;
+mod logins;
