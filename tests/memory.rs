@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use lakehaul_sim::{Compressed, Door, FileAccess, Gzip, Personality, Scenario, ServedFile, Sim};
+use lakehaul_sim::{Compressed, Door, FileAccess, GroupAt, Gzip, MatchAnswer, Personality, Scenario, ServedFile, Sim};
 use wait4::Wait4;
 
 const MIB: u64 = 1 << 20;
@@ -200,4 +200,68 @@ fn a_slow_destination() {
     eprintln!("{fast:?} with a fast disk, {slow:?} with a slow one");
     check(peak, 128 * MIB);
     assert!(slow > 2 * fast, "the disk was not slow: {slow:?} against {fast:?}");
+}
+
+/// A command against a payer; its exit code and peak.
+fn run_against(sim: &Sim, folder: &Path, arguments: &[&str]) -> (Option<i32>, u64) {
+    let credentials = sim.credentials();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lakehaul"));
+    command
+        .args(arguments)
+        .args(["--memory", "128MiB", "--quiet", "--to"])
+        .arg(folder.join("lake"))
+        .current_dir(folder)
+        .env_clear()
+        .env("LAKEHAUL_BASE_URL", sim.base_url())
+        .stdout(Stdio::null());
+    let mut child = match arguments {
+        ["search", ..] => command.env("LAKEHAUL_TOKEN", credentials.token),
+        _ => command
+            .env("LAKEHAUL_CLIENT_ID", credentials.client_id)
+            .env("LAKEHAUL_CLIENT_SECRET", credentials.client_secret),
+    }
+    .spawn()
+    .expect("the binary starts");
+    let ended = child.wait4().expect("the command ends");
+    (ended.status.code(), ended.rusage.maxrss)
+}
+
+/// A roster is read line by line, however long it is; of a member an outcome stays in memory.
+#[test]
+fn a_roster_of_twenty_thousand() {
+    let scenario = Scenario::new(Personality::OneupPayer);
+    let patient = ServedFile::new("Patient", "{\"resourceType\":\"Patient\",\"id\":\"1\"}\n");
+    let scenario = scenario.group("g", [patient]);
+    let group = || MatchAnswer::Group { id: "g".to_owned(), at: GroupAt::ValueString };
+    let sim = Sim::start(scenario.match_members(move |_| group())).expect("a payer on loopback");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut roster = "family,given,birthDate,memberId,consentPolicy,consentStart,consentEnd\n".to_owned();
+    for member in 0..20_000 {
+        roster.push_str(&format!("Family{member},Given,1960-01-02,{member},regular,2026-01-01,2026-12-31\n"));
+    }
+    std::fs::write(folder.path().join("roster.csv"), roster).expect("a roster");
+    let arguments = ["match", "--kind", "oneup-payer", "--tenant", "bison", "--roster", "roster.csv"];
+    let (code, peak) = run_against(&sim, folder.path(), &[&arguments[..], &["--per-minute", "600000"]].concat());
+    assert_eq!((code, sim.match_count()), (Some(0), 20_000));
+    check(peak, 128 * MIB);
+}
+
+/// Pages are held while they are read, as many as there are searches at once.
+#[test]
+fn a_search_larger_than_the_budget() {
+    let text = "lorem ipsum ".repeat(300);
+    let resource = |id: usize, name: &str| {
+        format!(
+            r#"{{"resourceType":"{name}","id":"{name}{id}","text":{{"status":"generated","div":"<div>{id} {text}</div>"}}}}"#
+        )
+    };
+    let types = ["Patient", "Coverage", "Claim", "Organization", "Condition", "Observation", "Procedure", "Encounter"];
+    let all = types.iter().flat_map(|name| (0..7_000).map(|id| resource(id, name)));
+    let scenario = Scenario::new(Personality::OneupPatient).resources(all).search_page_size(500);
+    let sim = Sim::start(scenario).expect("a payer on loopback");
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = types.join(",");
+    let (code, peak) = run_against(&sim, folder.path(), &["search", "--kind", "oneup-patient", "--type", &list]);
+    assert_eq!((code, rows(&folder.path().join("lake"))), (Some(0), 8 * 7_000));
+    check(peak, 128 * MIB);
 }

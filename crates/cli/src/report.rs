@@ -65,8 +65,18 @@ struct Watch {
 #[derive(Default)]
 struct Server {
     state: Option<(String, Instant)>,
+    /// It is told with the pace, not when it begins: there are thousands of its kind.
+    paced: bool,
     /// What is ridden out, and until when.
     trouble: Option<(String, Instant)>,
+}
+
+impl Server {
+    /// It is at this from now on, and with its likes since the first of them.
+    fn begin(&mut self, state: String) {
+        let since = self.state.as_ref().map_or_else(Instant::now, |(_, since)| *since);
+        self.state = Some((state, since));
+    }
 }
 
 impl Reporter {
@@ -139,6 +149,8 @@ impl Reporter {
                 // What a server says while there is nothing to read is a line of its own.
                 if let Some(pace) = pace.filter(|pace| pace.files > 0) {
                     self.line(Level::Info, &pace.line());
+                } else if let Some(asking) = self.asked() {
+                    self.line(Level::Info, &asking);
                 }
             }
             Voice::Json => {
@@ -167,6 +179,12 @@ impl Reporter {
         }
     }
 
+    /// What is asked for, where that is told with the pace.
+    fn asked(&self) -> Option<String> {
+        let paced = self.server.lock().unwrap_or_else(PoisonError::into_inner).paced;
+        if paced { self.server_line() } else { None }
+    }
+
     fn begin(&self, watch: Watch) {
         if let (Voice::Terminal(bar), Some(bytes)) = (&self.voice, watch.bytes) {
             bar.set_length(bytes);
@@ -182,7 +200,15 @@ impl Reporter {
         {
             watch.since = Instant::now();
         }
-        self.server.lock().unwrap_or_else(PoisonError::into_inner).state = None;
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        (server.state, server.paced) = (None, false);
+    }
+
+    /// A member of many is asked for.
+    fn asking(&self, text: String) {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        server.paced = true;
+        server.begin(text);
     }
 
     fn server_event(&self, event: &FetchEvent<'_>) {
@@ -199,8 +225,8 @@ impl Reporter {
             }
             _ => return,
         };
-        let since = server.state.as_ref().map_or_else(Instant::now, |(_, since)| *since);
-        server.state = Some((state, since));
+        server.paced = false;
+        server.begin(state);
     }
 
     /// All is read: the counters stand still from now on.
@@ -260,6 +286,7 @@ impl Observer for Reporter {
                 self.begin(Watch { progress: Arc::clone(progress), bytes: *bytes, since: Instant::now() });
             }
             Event::FilesListed { .. } | Event::PagesBegin => self.listed(),
+            Event::MemberAsked { .. } => self.asking(sentence(&event)),
             Event::Server(event) => self.server_event(event),
             Event::Publishing { .. } => self.end_of_pace(&sentence(&event)),
             _ => {}

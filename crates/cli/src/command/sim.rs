@@ -132,10 +132,11 @@ fn login(kind: Kind, sim: &Sim) -> Option<String> {
     let credentials = sim.credentials();
     logs_in(kind).then(|| {
         format!(
-            "LAKEHAUL_CLIENT_SECRET={} lakehaul login --kind {kind} --base-url {} --client-id {}",
+            "LAKEHAUL_CLIENT_SECRET={} lakehaul login --kind {kind} --base-url {} --client-id {}{}",
             credentials.client_secret,
             sim.base_url(),
-            credentials.client_id
+            credentials.client_id,
+            if kind == Kind::OneupConnect { " --user somebody" } else { "" }
         )
     })
 }
@@ -152,7 +153,7 @@ fn match_url(kind: Kind, sim: &Sim) -> Option<String> {
 fn text(kind: Kind, members: &Members, sim: &Sim) -> String {
     let credentials = sim.credentials();
     let tenant = kind.needs_tenant().then_some(TENANT).map(str::to_owned);
-    let authorize = sim.authorize_url().filter(|_| logs_in(kind));
+    let authorize = sim.authorize_url().filter(|_| kind == Kind::OneupPatient);
     let token = logs_in(kind).then_some(credentials.token.clone());
     let lines: String = [
         ("kind", Some(kind.to_string())),
