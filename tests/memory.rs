@@ -214,7 +214,7 @@ fn run_against(sim: &Sim, folder: &Path, arguments: &[&str]) -> (Option<i32>, u6
         .env_clear()
         .env("LAKEHAUL_BASE_URL", sim.base_url())
         .stdout(Stdio::null());
-    let mut child = match arguments {
+    let child = match arguments {
         ["search", ..] => command.env("LAKEHAUL_TOKEN", credentials.token),
         _ => command
             .env("LAKEHAUL_CLIENT_ID", credentials.client_id)

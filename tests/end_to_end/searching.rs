@@ -37,7 +37,7 @@ fn the_six_types_are_searched_for_and_again_nothing_is_done() {
     assert_eq!(payer.sim.log().len(), asked);
     payer.is_well_behaved();
     let report = payer.place.run(&["report", LAKE]);
-    report.exits_with(0).prints("ExplanationOfBenefit");
+    report.exits_with(0).prints("No fewer resources came than the search for ExplanationOfBenefit finds");
 }
 
 #[test]

@@ -148,12 +148,9 @@ async fn wait(http: &Http, answer: &Whole, attempt: u32) {
 fn outgoing(http: &Http, path: &str, app_user_id: &str) -> Result<Outgoing, FetchError> {
     let url = at_home(http, path);
     let owner = Origin::of(&url).ok_or_else(|| FetchError::new(ErrorKind::Usage, "the base URL is no http URL"))?;
-    let (client_id, secret) = match &http.options().auth {
-        Auth::ClientSecret { client_id, secret, .. } => (client_id, secret),
-        _ => {
-            return Err(FetchError::new(ErrorKind::Usage, "calls about users need the client's id and secret")
-                .with_hint("Add --client-id ID and --client-secret-file FILE."));
-        }
+    let Auth::ClientSecret { client_id, secret, .. } = &http.options().auth else {
+        return Err(FetchError::new(ErrorKind::Usage, "calls about users need the client's id and secret")
+            .with_hint("Add --client-id ID and --client-secret-file FILE."));
     };
     let header = |text: &str| {
         let value = HeaderValue::try_from(text);

@@ -150,7 +150,7 @@ async fn a_code_becomes_tokens() {
     .await;
     let secret = |style| Auth::ClientSecret { client_id: "app".into(), secret: "sesame".into(), style };
     for auth in [public(), secret(SecretStyle::Form), secret(SecretStyle::Basic)] {
-        let http = http(Kind::OneupPatient, &server.url("/r4").to_string(), auth);
+        let http = http(Kind::OneupPatient, server.url("/r4").as_ref(), auth);
         let request = begun(&http).await;
         let tokens = finish(&http, &request, &CODE.into()).await.unwrap();
         assert_eq!(tokens.access_token.expose_secret(), "a1");
@@ -175,7 +175,7 @@ async fn a_code_becomes_tokens() {
     assert_eq!(facts(0), (Some("app one".to_owned()), None, ""));
     assert_eq!(facts(1), (Some("app".to_owned()), Some("sesame".to_owned()), ""));
     assert!(facts(2).0.is_none() && facts(2).2.starts_with("Basic "));
-    let plain = http(Kind::OneupConnect, &server.url("/r4").to_string(), secret(SecretStyle::Form));
+    let plain = http(Kind::OneupConnect, server.url("/r4").as_ref(), secret(SecretStyle::Form));
     finish_plain(&plain, &CODE.into()).await.unwrap();
     let seen = server.seen().pop().unwrap();
     assert_eq!(
@@ -190,7 +190,7 @@ async fn a_late_code_is_told_as_such() {
         Reply::new(400, format!(r#"{{"error":"invalid_grant","error_description":"code {CODE} expired"}}"#))
     })
     .await;
-    let http = http(Kind::OneupPatient, &server.url("/r4").to_string(), public());
+    let http = http(Kind::OneupPatient, server.url("/r4").as_ref(), public());
     let error = finish(&http, &begun(&http).await, &CODE.into()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth);
     assert!(
@@ -310,7 +310,7 @@ async fn a_session_that_has_ended() {
     .await;
     for (refresh_token, end) in [(Some("r0"), None), (None, None), (None, Some("2026-03-01T12:00:00Z"))] {
         let auth = session(&Arc::default(), refresh_token, end);
-        let error = http(Kind::OneupPatient, &server.url("/r4").to_string(), auth).send(&data(&server)).await;
+        let error = http(Kind::OneupPatient, server.url("/r4").as_ref(), auth).send(&data(&server)).await;
         let error = error.err().unwrap();
         assert!(error.kind() == ErrorKind::Auth && !error.to_string().contains("r0"), "{error}");
         assert!(error.hint().unwrap().contains("Log in again: lakehaul login"), "{error:?}");
@@ -321,7 +321,7 @@ async fn a_session_that_has_ended() {
 #[tokio::test]
 async fn a_public_client_has_no_token_of_its_own() {
     let server = renewing(0).await;
-    let client = http(Kind::OneupPatient, &server.url("/r4").to_string(), public());
+    let client = http(Kind::OneupPatient, server.url("/r4").as_ref(), public());
     let error = client.send(&data(&server)).await.err().unwrap();
     assert!(error.kind() == ErrorKind::Auth && error.hint().unwrap().contains("lakehaul login"), "{error:?}");
 }

@@ -60,7 +60,7 @@ fn what_cannot_be_asked_is_told_without_a_value() {
         (
             |q| {
                 let twice = q["parameter"][1].clone();
-                q["parameter"].as_array_mut().unwrap().push(twice)
+                q["parameter"].as_array_mut().unwrap().push(twice);
             },
             "more than once",
         ),

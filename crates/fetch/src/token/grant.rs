@@ -232,6 +232,6 @@ fn without_secret(http: &Http, grant_type: &GrantType<'_>, text: &str) -> String
         GrantType::Code { code, verifier, .. } => [Some(*code), *verifier],
         GrantType::RefreshToken(token) => [Some(*token), None],
     };
-    let secrets = of_grant.into_iter().chain([of_client]).flatten().map(|secret| secret.expose_secret());
+    let secrets = of_grant.into_iter().chain([of_client]).flatten().map(ExposeSecret::expose_secret);
     secrets.filter(|secret| !secret.is_empty()).fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
 }

@@ -151,7 +151,7 @@ mod tests {
         for cut in 0..=bytes.len() {
             let whole = ends.iter().rev().find(|&&end| end <= cut).copied().unwrap_or(0);
             let count = ends.iter().filter(|&&end| end <= cut).count().saturating_sub(1);
-            let (records, bytes_whole) = parse(&bytes[..cut]).unwrap();
+            let (records, bytes_whole) = parse::<Record>(&bytes[..cut]).unwrap();
             assert_eq!((records.len(), bytes_whole), (count, whole as u64), "cut at {cut}");
         }
     }
@@ -163,16 +163,16 @@ mod tests {
         for at in head..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 4;
-            assert!(parse(&damaged).unwrap().0.len() < 3, "byte {at}");
+            assert!(parse::<Record>(&damaged).unwrap().0.len() < 3, "byte {at}");
         }
     }
 
     #[test]
     fn another_version_is_told() {
-        let why = parse(b"lakehaul journal 2\nwhatever\n").unwrap_err();
+        let why = parse::<Record>(b"lakehaul journal 2\nwhatever\n").unwrap_err();
         assert_eq!(why, "it has version 2, this program knows 1");
-        assert!(parse(b"something else\n").is_err());
-        assert_eq!(parse(b"").unwrap(), (Vec::new(), 0));
-        assert_eq!(parse(b"lakehaul jou").unwrap(), (Vec::new(), 0));
+        assert!(parse::<Record>(b"something else\n").is_err());
+        assert_eq!(parse::<Record>(b"").unwrap(), (Vec::new(), 0));
+        assert_eq!(parse::<Record>(b"lakehaul jou").unwrap(), (Vec::new(), 0));
     }
 }

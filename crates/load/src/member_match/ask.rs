@@ -96,9 +96,7 @@ async fn ask_all(
     let mut ticks = tokio::time::interval(Duration::from_secs(60) / request.pace.per_minute.max(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut asking = JoinSet::new();
-    let mut looked_at = 0;
-    for entry in request.roster.entries(&request.consent)?.0 {
-        looked_at += 1;
+    for (line, entry) in (1..).zip(request.roster.entries(&request.consent)?.0) {
         let Ok(question) = entry?.question else { continue };
         let key = key(&question);
         // Twice in the roster is once in the question.
@@ -110,7 +108,7 @@ async fn ask_all(
         while let Some(ended) = asking.try_join_next() {
             joined(ended);
         }
-        observer.event(Event::MemberAsked { line: looked_at, of: lines });
+        observer.event(Event::MemberAsked { line, of: lines });
         let (client, to_log) = (client.clone(), to_log.clone());
         asking.spawn(async move {
             let answer = client.member_match(&question).await;

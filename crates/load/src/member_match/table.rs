@@ -70,7 +70,7 @@ impl StatusTable {
             column.append_option(text);
         }
         self.rows += 1;
-        if self.rows % BATCH_ROWS == 0 { self.flush() } else { Ok(()) }
+        if self.rows.is_multiple_of(BATCH_ROWS) { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), LoadError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use arrow::array::{Array, AsArray};
 use lakehaul_load::{Ask, ErrorKind, GivenConsent, MatchOutcome, WrongLines};
@@ -201,9 +202,8 @@ fn five_thousand_members_are_interrupted_and_go_on() {
     let interrupt = request.export.options.interrupt.clone();
     let watched = std::thread::scope(|scope| {
         scope.spawn(|| {
-            while ASKED.load(SeqCst) < 2_000 {
-                std::thread::sleep(std::time::Duration::from_millis(5));
-            }
+            let enough = scene.sim.wait_until(Duration::from_secs(60), |_| ASKED.load(SeqCst) >= 2_000);
+            assert!(enough, "members are asked for");
             interrupt.set();
         });
         scene.match_members(&request)

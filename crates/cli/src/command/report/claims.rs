@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lakehaul_load::{OutputFile, Problem, RunRecord, Totals};
+use lakehaul_load::{OutputFile, Problem, RunRecord, SearchedRecord, Totals};
 
 use crate::report::figures::{count, counted};
 
@@ -118,10 +118,28 @@ pub(super) fn claims(record: &RunRecord, marks: &[Marks], reasons: Option<&BTree
             claims.push(claim(failed == 0, "The server failed no batch", format!("{}{of} failed", count(failed))));
         }
     }
+    claims.extend(record.search.iter().flat_map(|search| &search.searches).filter_map(of_search));
     let faults = record.faults().len() as u64;
     let figures = if faults == 0 { "all of them".to_owned() } else { counted(faults, "does not", "do not") };
     claims.push(claim(faults == 0, "Figures that follow from others are what these make them", figures));
     claims
+}
+
+/// What is claimed of one search, if the server says how much it finds.
+fn of_search(search: &SearchedRecord) -> Option<Claim> {
+    let SearchedRecord { name, pages, matches, total, refused, .. } = search;
+    if refused.is_some() {
+        let what = format!("The server does the search for {name}");
+        return Some(Claim { holds: false, what, figures: "refused".to_owned() });
+    }
+    let total = (*total)?;
+    let (holds, sign) = (*matches >= total, if *matches >= total { '≥' } else { '<' });
+    let pages = counted(*pages, "page", "pages");
+    Some(Claim {
+        holds,
+        what: format!("No fewer resources came than the search for {name} finds"),
+        figures: format!("{} in {pages} {sign} {}", count(*matches), count(total)),
+    })
 }
 
 /// What a file is counted by: it has lines of one of these kinds only.

@@ -361,6 +361,9 @@ fn provenance(subject: &Subject<'_>) -> Markup {
                     dt { "Export’s lineage" } dd { code { (plain(&export.lineage)) } }
                     dt { "Changed since" } dd { @match &export.since { Some(since) => (name(since)), None => "ever: all of it" } }
                 }
+                @if let Some(search) = &record.search {
+                    dt { "Server’s kind" } dd { (name(&search.kind)) }
+                }
                 // No lake of another version is opened.
                 dt { "Lake’s schemas" } dd { "version " (LAKE_SCHEMA) }
                 dt { "Lake’s layout" } dd { (settings.layout.name()) }
