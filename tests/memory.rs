@@ -4,7 +4,7 @@
 //! The peak is what the kernel counted for the child (`wait4`). Inputs are streamed into its stdin or written as files
 //! piece by piece, so that this process stays small: a child inherits its parent's peak until it runs.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -41,11 +41,14 @@ fn check(peak: u64, memory: u64) {
     assert!(peak > 8 * MIB, "the peak was not measured");
 }
 
-fn rows(lake: &Path) -> u64 {
+fn run_record(lake: &Path) -> serde_json::Value {
     let output =
         Command::new(env!("CARGO_BIN_EXE_lakehaul")).arg("runs").arg(lake).arg("--json").output().expect("runs");
-    let record: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one run");
-    record["totals"]["rows"].as_u64().expect("a count")
+    serde_json::from_slice(&output.stdout).expect("one run")
+}
+
+fn rows(lake: &Path) -> u64 {
+    run_record(lake)["totals"]["rows"].as_u64().expect("a count")
 }
 
 /// Lines of several types, their values hardly ever the same, about 600 bytes each.
@@ -202,8 +205,8 @@ fn a_slow_destination() {
     assert!(slow > 2 * fast, "the disk was not slow: {slow:?} against {fast:?}");
 }
 
-/// A command against a payer; its exit code and peak.
-fn run_against(sim: &Sim, folder: &Path, arguments: &[&str]) -> (Option<i32>, u64) {
+/// `lakehaul match` against a payer; its exit code and peak.
+fn matched(sim: &Sim, folder: &Path, arguments: &[&str]) -> (Option<i32>, u64) {
     let credentials = sim.credentials();
     let mut command = Command::new(env!("CARGO_BIN_EXE_lakehaul"));
     command
@@ -214,14 +217,8 @@ fn run_against(sim: &Sim, folder: &Path, arguments: &[&str]) -> (Option<i32>, u6
         .env_clear()
         .env("LAKEHAUL_BASE_URL", sim.base_url())
         .stdout(Stdio::null());
-    let child = match arguments {
-        ["search", ..] => command.env("LAKEHAUL_TOKEN", credentials.token),
-        _ => command
-            .env("LAKEHAUL_CLIENT_ID", credentials.client_id)
-            .env("LAKEHAUL_CLIENT_SECRET", credentials.client_secret),
-    }
-    .spawn()
-    .expect("the binary starts");
+    command.env("LAKEHAUL_CLIENT_ID", credentials.client_id).env("LAKEHAUL_CLIENT_SECRET", credentials.client_secret);
+    let child = command.spawn().expect("the binary starts");
     let ended = child.wait4().expect("the command ends");
     (ended.status.code(), ended.rusage.maxrss)
 }
@@ -241,27 +238,39 @@ fn a_roster_of_twenty_thousand() {
     }
     std::fs::write(folder.path().join("roster.csv"), roster).expect("a roster");
     let arguments = ["match", "--kind", "oneup-payer", "--tenant", "bison", "--roster", "roster.csv"];
-    let (code, peak) = run_against(&sim, folder.path(), &[&arguments[..], &["--per-minute", "600000"]].concat());
+    let (code, peak) = matched(&sim, folder.path(), &[&arguments[..], &["--per-minute", "600000"]].concat());
     assert_eq!((code, sim.match_count()), (Some(0), 20_000));
     check(peak, 128 * MIB);
 }
 
-/// Pages are held while they are read, as many as there are searches at once.
+/// Pages are held while they are read, as many as there are searches at once. The payer is a process of its own, for it
+/// holds what is searched.
 #[test]
 fn a_search_larger_than_the_budget() {
-    let text = "lorem ipsum ".repeat(300);
-    let resource = |id: usize, name: &str| {
-        format!(
-            r#"{{"resourceType":"{name}","id":"{name}{id}","text":{{"status":"generated","div":"<div>{id} {text}</div>"}}}}"#
-        )
-    };
-    let types = ["Patient", "Coverage", "Claim", "Organization", "Condition", "Observation", "Procedure", "Encounter"];
-    let all = types.iter().flat_map(|name| (0..7_000).map(|id| resource(id, name)));
-    let scenario = Scenario::new(Personality::OneupPatient).resources(all).search_page_size(500);
-    let sim = Sim::start(scenario).expect("a payer on loopback");
+    let mut sim = Command::new(env!("CARGO_BIN_EXE_lakehaul"))
+        .args(["sim", "--kind", "oneup-patient", "--members", "2000", "--json"])
+        .env_clear()
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the payer starts");
+    let mut told = String::new();
+    io::BufReader::new(sim.stdout.take().expect("stdout is a pipe")).read_line(&mut told).expect("it says where it is");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
     let folder = tempfile::tempdir().expect("a folder");
-    let list = types.join(",");
-    let (code, peak) = run_against(&sim, folder.path(), &["search", "--kind", "oneup-patient", "--type", &list]);
-    assert_eq!((code, rows(&folder.path().join("lake"))), (Some(0), 8 * 7_000));
-    check(peak, 128 * MIB);
+    let types = "Patient,Coverage,Claim,Organization,Condition,Observation,Procedure,Encounter,ExplanationOfBenefit";
+    let command = Command::new(env!("CARGO_BIN_EXE_lakehaul"))
+        .args(["search", "--kind", "oneup-patient", "--type", types, "--memory", "128MiB", "--quiet", "--to"])
+        .arg(folder.path())
+        .env_clear()
+        .env("LAKEHAUL_BASE_URL", told["base_url"].as_str().expect("a URL"))
+        .env("LAKEHAUL_TOKEN", told["token"].as_str().expect("a token"))
+        .stdout(Stdio::null())
+        .spawn();
+    let ended = command.expect("the binary starts").wait4().expect("the command ends");
+    let stopped = sim.kill().and_then(|()| sim.wait());
+    assert!(stopped.is_ok(), "{stopped:?}");
+    assert_eq!(ended.status.code(), Some(0));
+    let record = run_record(folder.path());
+    assert!(record["totals"]["content_bytes"].as_u64() > Some(200 * MIB), "{}", record["totals"]);
+    check(ended.rusage.maxrss, 128 * MIB);
 }

@@ -147,7 +147,7 @@ impl SearchPages {
                 attempts: Attempts::UntilAnswered,
                 what,
             };
-            let answer = self.http.send_whole(&outgoing, limit_bytes).await?;
+            let answer = self.http.send_whole(&outgoing, limit_bytes).await.map_err(too_long)?;
             if answer.status != StatusCode::OK {
                 return Err(self.refused(&answer));
             }
@@ -191,6 +191,16 @@ impl SearchPages {
 impl fmt::Debug for SearchPages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SearchPages").field("next", &self.next.clone().map(SecretUrl::new)).finish_non_exhaustive()
+    }
+}
+
+/// What to do about a page that is longer than may be.
+fn too_long(error: FetchError) -> FetchError {
+    match error.kind() {
+        ErrorKind::NotData => error.with_hint(
+            "Ask for smaller pages (--param _count=50), or give more memory to each (--memory, --concurrency).",
+        ),
+        _ => error,
     }
 }
 

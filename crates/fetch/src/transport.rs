@@ -143,12 +143,14 @@ impl Answer {
     ///
     /// Errors: as [`Answer::chunk`]; one that is not transient for more than `limit_bytes`.
     pub(crate) async fn text(mut self, limit_bytes: usize) -> Result<Vec<u8>, FetchError> {
-        let mut body = Vec::new();
+        // Where the length is told, no room is taken that is not needed.
+        let length = self.response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+        let mut body = Vec::with_capacity(length.min(limit_bytes));
         while let Some(bytes) = self.chunk().await? {
             if body.len() + bytes.len() > limit_bytes {
                 let (what, origin) = (self.what, &self.origin);
                 let message = format!("the answer to the {what} from {origin} is longer than {limit_bytes} bytes");
-                return Err(FetchError::new(ErrorKind::Transport, message));
+                return Err(FetchError::new(ErrorKind::NotData, message));
             }
             body.extend_from_slice(&bytes);
         }

@@ -62,7 +62,7 @@ pub(crate) struct Network {
     pub(crate) files: usize,
     /// Bytes of one file that have arrived and wait.
     pub(crate) pipe_bytes: usize,
-    /// The most that a page of a search may have: it is there twice, as it came and as lines.
+    /// The most that a page of a search may have: a body that grows takes up to twice its room.
     pub(crate) page_bytes: usize,
 }
 

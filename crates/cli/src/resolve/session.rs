@@ -187,7 +187,7 @@ fn credentials(args: &ServerArgs, given: &Given) -> Result<Credentials, Failure>
         _ => match &args.client.client_id {
             Some(client_id) => Ok(Credentials { client_id: client_id.clone(), secret: None }),
             None => {
-                Err(Failure::Usage("the application that has logged in is not named: add --client-id ID".to_owned()))
+                Err(Failure::Usage("who asks was not told: log in (lakehaul login) and add --client-id ID, or add --token-file FILE, or --no-auth for an open server".to_owned()))
             }
         },
     }

@@ -31,6 +31,9 @@ use crate::plan::Plan;
 use crate::work::StagedWork;
 use crate::{Clock, Event, LoadError, Observer, SearchedRecord, Warning};
 
+/// Behind each resource.
+const LINE_END: &[u8] = b"\n";
+
 /// One attempt at some searches.
 pub(super) struct Feed {
     shared: Arc<Shared>,
@@ -233,9 +236,10 @@ impl Shared {
         mut slot: Option<OwnedSemaphorePermit>,
     ) -> Result<PageFile, LoadError> {
         let name = query.searched.name();
-        let (lines, failures) = (lines(&page.resources), lines(&page.failures));
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&lines).update(b"\n").update(&failures);
+        for line in page.resources.iter().chain(&page.failures) {
+            hasher.update(line).update(LINE_END);
+        }
         let kept = PageFile {
             version: PageFile::VERSION,
             // The other's path names the patient.
@@ -244,7 +248,7 @@ impl Shared {
             matches: page.matches,
             empty_entries: page.empty_entries,
             total: page.total,
-            failures: !failures.is_empty(),
+            failures: !page.failures.is_empty(),
             next: page.next.as_ref().map(|next| next.expose().to_string()),
         };
         if known.is_some_and(|known| known.lines_blake3 != kept.lines_blake3) {
@@ -258,7 +262,7 @@ impl Shared {
             self.observer.event(Event::Warning(Warning::Server(text)));
         }
         for (key, role) in files_of(query, number, kept.failures) {
-            let bytes = if role == Role::Outcomes { failures.clone() } else { lines.clone() };
+            let lines = if role == Role::Outcomes { &page.failures } else { &page.resources };
             let begun = match self.begun.start(&key, &key) {
                 Start::Anew => None,
                 // Its end is told only when it has come, and what is done is passed over.
@@ -268,7 +272,11 @@ impl Shared {
             let pipe = Arc::new(Pipe::new(self.network.pipe_bytes, Arc::clone(schedule.bell()), slot.take(), 0));
             let file = planned(query, key, role, kept.url.clone(), Place::Remote(Arc::clone(&pipe)));
             schedule.add(self.next_place(), file, begun);
-            pipe.push(bytes).await;
+            // As they are in the page: it is in memory once.
+            for line in lines {
+                pipe.push(line.clone()).await;
+                pipe.push(Bytes::from_static(LINE_END)).await;
+            }
             pipe.end(PipeEnd::Whole { stated_bytes: None });
         }
         Ok(kept)
@@ -301,16 +309,6 @@ fn files_of(query: &SearchQuery, number: u64, failures: bool) -> impl Iterator<I
     let name = format!("{}-{number}", query.searched.name());
     let failures = failures.then(|| (format!("{name}-failures"), Role::Outcomes));
     std::iter::once((name, Role::Data)).chain(failures)
-}
-
-/// Each followed by a line end.
-fn lines(resources: &[Bytes]) -> Bytes {
-    let mut lines = Vec::with_capacity(resources.iter().map(|resource| resource.len() + 1).sum());
-    for resource in resources {
-        lines.extend_from_slice(resource);
-        lines.push(b'\n');
-    }
-    lines.into()
 }
 
 fn stored_url(text: &str) -> Result<SecretUrl, LoadError> {

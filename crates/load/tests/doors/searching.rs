@@ -1,6 +1,6 @@
 //! What a server finds, page by page.
 
-use lakehaul_load::{ErrorKind, Input, LoadOptions, Problem, RunStatus, Silent, Warning};
+use lakehaul_load::{ErrorKind, Input, LoadError, LoadOptions, Problem, RunStatus, Silent, Warning};
 use lakehaul_sim::members::{Members, MembersOptions};
 use lakehaul_sim::{BundleLayout, Endpoint, Fault, NextLink, Personality, Total, When};
 
@@ -184,7 +184,11 @@ fn a_page_that_is_too_large_is_told() {
     let mut request = scene.search_for(&["Claim"]);
     request.options.memory_bytes = LoadOptions::MEMORY_BYTES_MIN;
     let error = scene.search(&request).unwrap_err();
-    assert!(error.to_string().contains("bytes"), "{error}");
+    let LoadError::Fetch(error) = error else { panic!("{error}") };
+    assert!(
+        error.to_string().contains("bytes") && error.hint().is_some_and(|hint| hint.contains("_count")),
+        "{error:?}"
+    );
     request.options.memory_bytes = 1 << 30;
     assert_eq!(scene.search(&request).unwrap().totals.lines, 1);
 }
