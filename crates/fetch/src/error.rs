@@ -52,7 +52,7 @@ pub enum ErrorKind {
     FileExpired,
     /// An output file is not the one that was begun.
     FileChanged,
-    /// What came as an output file is not one, such as a gateway's HTML page.
+    /// What came is not what was asked for: an output file that is a gateway's HTML page, an answer that is far too long.
     NotData,
     /// The peer cannot be shown to be who it should be: certificate or handshake. Never retried.
     Tls,

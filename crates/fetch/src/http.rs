@@ -185,7 +185,7 @@ impl Http {
 
     /// The same, with the whole body; where failures are ridden out, so is a body that breaks off.
     ///
-    /// Errors: as [`Http::send`]; [`ErrorKind::Transport`] for a body of more than `limit_bytes`.
+    /// Errors: as [`Http::send`]; [`ErrorKind::NotData`] for a body of more than `limit_bytes`.
     pub(crate) async fn send_whole(&self, outgoing: &Outgoing, limit_bytes: usize) -> Result<Whole, FetchError> {
         let mut backoff = Backoff::new(self.options().patience);
         loop {
