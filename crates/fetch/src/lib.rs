@@ -1,12 +1,16 @@
-//! A client for FHIR bulk exports over HTTP/1.1: tokens, kick-off, status requests, manifests, and the bytes of output files.
+//! A client for FHIR bulk exports over HTTP/1.1: tokens, kick-off, status requests, manifests, and the bytes of output files;
+//! and for the other ways to a payer's data: searches, member match, logins, Patient Connect.
 //!
 //! ```text
 //! ClientOptions → Client → kick_off → PollingLocation → Poller → Manifest → OutputFile → FileStream → Bytes
+//!                        → search → SearchPages → SearchPage
+//!                        → member_match → MatchAnswer
+//!                        → authorization_request → exchange_code → SessionTokens
 //! ```
 //!
-//! It follows the HL7 Bulk Data Access guide (STU1 to STU4 in one tolerant reader), SMART Backend Services for tokens, and
-//! what 1upHealth's gateway does differently. It decompresses nothing, parses no resource, writes no file, prints nothing
-//! and reads no environment but the proxy's. A credential goes to the configured origin and to those the user names,
+//! It follows the HL7 Bulk Data Access guide (STU1 to STU4 in one tolerant reader), SMART Backend Services and App Launch
+//! for tokens, and what 1upHealth's servers do differently. It decompresses nothing, reads no more than the envelope of a
+//! Bundle, writes no file, prints nothing and reads no environment but the proxy's. A credential goes to the configured origin and to those the user names,
 //! never to another; no secret is shown by any type here.
 
 #![forbid(unsafe_code)]

@@ -1,8 +1,10 @@
-//! Loads the NDJSON of a FHIR bulk export into a Parquet lake: from files, or from a server as it arrives.
+//! Loads the NDJSON of a FHIR bulk export into a Parquet lake: from files, or from a server as it arrives; and what a
+//! server's searches find.
 //!
-//! In go paths ([`LoadRequest`]) or what is asked of a server ([`ExportRequest`]); out come published parts per resource type, a quarantine and a run record that
-//! accounts for every line ([`LoadSummary`]). A run is three steps that are separable: [`plan`] decides what is read
-//! and under which name the run goes, [`work`] turns files into staged parts, [`commit`] makes them visible together.
+//! In go paths ([`LoadRequest`]) or what is asked of a server ([`ExportRequest`], [`SearchRequest`], [`MatchRequest`]); out
+//! come published parts per resource type, a quarantine and a run record that accounts for every line ([`LoadSummary`]). A
+//! run is three steps that are separable: [`plan`] decides what is read and under which name the run goes, [`work`] turns
+//! files into staged parts, [`commit`] makes them visible together.
 //!
 //! ```text
 //! inputs, manifest → plan → [ content → front → (chunks) → lines → table sets, quarantine ] per worker → commit → ledger

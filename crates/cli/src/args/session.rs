@@ -24,8 +24,8 @@ browser here: they are the application's own.";
 pub(super) const SYSTEMS_EXAMPLES: &str = "\
 Examples:
   lakehaul systems --kind oneup-connect --user alice --client-id ID 'general hospital'
-  lakehaul systems acme --zip 02114
-  lakehaul systems acme --json | jq .name";
+  lakehaul systems --profile acme --user alice --zip 02114
+  lakehaul systems --profile acme --user alice --json | jq .name";
 
 pub(super) const CONNECT_EXAMPLES: &str = "\
 Examples:
