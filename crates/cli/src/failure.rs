@@ -91,6 +91,7 @@ impl Failure {
             },
             LoadError::LakeDamaged { .. } => "`lakehaul verify LAKE` tells all that is damaged",
             LoadError::Fetch(error) => return server_hint(error, self.exit()),
+            LoadError::NothingSearched(error) => return error.hint(),
             LoadError::Changed { .. } | LoadError::TookTooLong(_) => AGAIN,
             _ => return None,
         };
@@ -98,8 +99,8 @@ impl Failure {
     }
 }
 
-/// What an export that stopped comes to.
-pub const AGAIN: &str = "run the same command again: it takes up the export where it stopped";
+/// What a command that stopped comes to.
+pub const AGAIN: &str = "run the same command again: it goes on where it stopped";
 const FRESH: &str = "the same command with --fresh starts a new export";
 
 /// The client's own advice, and whether the same command is worth another try.

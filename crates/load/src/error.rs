@@ -69,6 +69,9 @@ pub enum LoadError {
     /// The server, or the way to it. Nothing was published; what the run needs to be taken up is kept.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The server does none of the searches. Nothing was published, and there is nothing to be taken up.
+    #[error(transparent)]
+    NothingSearched(FetchError),
     /// Files are not the ones that were begun. The work goes on without what came of them, a few times; then this ends it.
     #[error("{why}, again and again")]
     Changed {
@@ -114,7 +117,7 @@ impl LoadError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             LoadError::Usage(_) | LoadError::NothingToLoad(_) | LoadError::SettingFixed { .. } => ErrorKind::Usage,
-            LoadError::Fetch(error) => match error.kind() {
+            LoadError::Fetch(error) | LoadError::NothingSearched(error) => match error.kind() {
                 FetchErrorKind::Usage => ErrorKind::Usage,
                 FetchErrorKind::Auth | FetchErrorKind::UntrustedOrigin => ErrorKind::Refused,
                 FetchErrorKind::ExportFailed | FetchErrorKind::NoSuchExport => ErrorKind::Export,

@@ -80,7 +80,8 @@ pub fn search(
         feed.haul(&plan, begun, pool, (clock, request.max_duration), &runtime)
     });
     let ((mut work, searches), warnings) = match worked {
-        Err(error) if is_refusal(&error) => {
+        Err(error @ LoadError::NothingSearched(_)) => {
+            // The same question would get the same answer.
             journal::discard(&*plan.lake.store, &plan.run)?;
             return Err(error);
         }
@@ -91,11 +92,6 @@ pub fn search(
     let summary = commit(Worked { plan, work }, &**clock, &**observer)?;
     runtime.shutdown_background();
     Ok(summary)
-}
-
-/// The server has said no to all there is: the same question would get the same answer.
-fn is_refusal(error: &LoadError) -> bool {
-    matches!(error, LoadError::Fetch(error) if error.status().is_some())
 }
 
 /// Whether all of it can be asked.

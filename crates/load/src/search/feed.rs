@@ -144,7 +144,7 @@ impl Shared {
             }
         }
         if let (0, Some(error)) = (done, refusals.into_iter().next()) {
-            return Err(error.into());
+            return Err(LoadError::NothingSearched(error));
         }
         self.all_early_pages_are_in(&keys)?;
         Ok(records)

@@ -45,6 +45,19 @@ fn it_goes_on_behind_the_last_page_that_was_there() {
 }
 
 #[test]
+fn a_refusal_in_the_middle_loses_nothing() {
+    let scene = scene();
+    scene.sim.add_fault(Rule::new(Endpoint::SearchPage, When::Nth(6), Fault::status(403)));
+    let mut request = scene.search_for(&["Claim", "Coverage"]);
+    request.client.concurrency = 1;
+    assert_eq!(scene.search(&request).unwrap_err().kind(), ErrorKind::Refused);
+    let asked = scene.asked(Endpoint::SearchPage);
+    assert_eq!(scene.search(&request).unwrap().status, RunStatus::Complete);
+    assert!(scene.asked(Endpoint::SearchPage) - asked < 8);
+    check_whole(&scene);
+}
+
+#[test]
 fn a_search_whose_pages_are_forgotten_starts_over_alone() {
     let scene = scene();
     scene.sim.add_fault(Rule::new(Endpoint::SearchPage, When::Nth(7), Fault::status(500)));
