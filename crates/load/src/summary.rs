@@ -134,8 +134,8 @@ impl fmt::Display for Problem {
                 write!(f, "{output_file} has {resources} resources where the manifest counts {declared}")
             }
             Problem::Outcomes { lines } => {
-                let lines = if *lines == 1 { "1 failure".to_owned() } else { format!("{lines} failures") };
-                write!(f, "the server reports {lines} (OperationOutcomes in _lake/outcomes)")
+                let s = if *lines == 1 { "" } else { "s" };
+                write!(f, "the server reports {lines} outcome{s} of what went wrong")
             }
             Problem::Lost { output_file, why } => write!(f, "{output_file} could not be fetched whole: {why}"),
             Problem::FewerThanExported { exported, resources } => {
