@@ -83,7 +83,7 @@ impl Roster {
             None => Err(LoadError::NothingToLoad(format!("the roster {} is empty", self.name))),
             Some(b'{') => Ok((Entries { roster, given, lines: Lines::Json { reader, line: 0 } }, Vec::new())),
             Some(_) => {
-                let mut csv = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
+                let mut csv = csv::Reader::from_reader(PlainLines { inner: reader, last: b'\n' });
                 let header = csv.headers().map_err(|error| self.no_csv(&error))?;
                 let (columns, unknown) = self.columns(header)?;
                 Ok((Entries { roster, given, lines: Lines::Csv { csv: csv.into_records(), columns } }, unknown))
@@ -118,7 +118,7 @@ impl Roster {
             let why = format!("the roster {} has the column {} twice", self.name, COLUMNS[column]);
             return Err(LoadError::Usage(why));
         }
-        Ok((columns, header.iter().filter(|name| known(name).is_none()).map(str::to_owned).collect()))
+        Ok((columns, header.iter().filter(|name| known(name).is_none()).map(|name| name.trim().to_owned()).collect()))
     }
 
     fn unreadable(&self, error: &io::Error) -> LoadError {
@@ -172,7 +172,7 @@ pub(crate) struct Entries {
 
 enum Lines {
     Json { reader: Box<dyn BufRead + Send>, line: u64 },
-    Csv { csv: csv::StringRecordsIntoIter<Box<dyn BufRead + Send>>, columns: Vec<Option<usize>> },
+    Csv { csv: csv::StringRecordsIntoIter<PlainLines>, columns: Vec<Option<usize>> },
 }
 
 impl Iterator for Entries {
@@ -183,7 +183,9 @@ impl Iterator for Entries {
             Lines::Csv { csv, columns } => match csv.next()? {
                 Err(error) => return Some(Err(self.roster.no_csv(&error))),
                 Ok(record) => {
-                    let line = record.position().map_or(0, csv::Position::line);
+                    // Where a record begins, the parser tells without the blank lines before it; where it ends, it knows.
+                    let inside = record.iter().map(|field| field.matches('\n').count() as u64).sum::<u64>();
+                    let line = csv.reader().position().line().saturating_sub(1 + inside);
                     let field = |column: usize| columns[column].and_then(|at| record.get(at)).unwrap_or_default();
                     let mut fields = Fields::default();
                     for (column, name) in COLUMNS.iter().enumerate() {
@@ -213,6 +215,37 @@ impl Iterator for Entries {
         };
         let question = fields.and_then(|fields| fields.question(&self.given));
         Some(Ok(Entry { line, question }))
+    }
+}
+
+/// Text whose lines all end with a line feed alone, the last one too: so that their number can be told.
+struct PlainLines {
+    inner: Box<dyn BufRead + Send>,
+    last: u8,
+}
+
+impl Read for PlainLines {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let bytes = self.inner.fill_buf()?;
+            if bytes.is_empty() || space.is_empty() {
+                let missing = !space.is_empty() && std::mem::replace(&mut self.last, b'\n') != b'\n';
+                return if missing { Cursor::new(b"\n").read(space) } else { Ok(0) };
+            }
+            let (mut taken, mut kept) = (0, 0);
+            for &byte in bytes.iter().take(space.len()) {
+                taken += 1;
+                if byte != b'\r' {
+                    space[kept] = byte;
+                    kept += 1;
+                    self.last = byte;
+                }
+            }
+            self.inner.consume(taken);
+            if kept > 0 {
+                return Ok(kept);
+            }
+        }
     }
 }
 
@@ -337,6 +370,11 @@ mod tests {
         );
         assert_eq!(bodies(csv, &given()), bodies(&json, &given()));
         assert_eq!(lines(csv, &given()), [(2, None), (4, None)]);
+        let header = "family,given,birthDate,memberId\n";
+        let text = format!("{header}\n\n\"A\nB\",C,1950-10-19,1\nD,E,1950-10-19,2\n\nF,G,1950-10-19,3");
+        for text in [text.clone(), text.replace('\n', "\r\n"), text + "\n\n"] {
+            assert_eq!(lines(&text, &given()), [(4, None), (6, None), (8, None)]);
+        }
         let own = bodies(csv, &given())[0]["parameter"][2]["resource"].clone();
         assert_eq!(own["provision"]["period"]["start"], "2026-02-01");
         // What is to be sent is sent.
