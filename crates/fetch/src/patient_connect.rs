@@ -59,7 +59,9 @@ pub(crate) async fn user_code(http: &Http, app_user_id: &str) -> Result<UserCode
     match ask(http, "user-management/v1/user/auth-code", app_user_id).await? {
         Ok(code) => Ok(code),
         Err(again) => {
-            let message = format!("the server gives no code for the user: {words}; {again}");
+            // The server may repeat whom it was asked for.
+            let words = format!("{words}; {again}").replace(app_user_id, "…");
+            let message = format!("the server gives no code for the user: {words}");
             Err(FetchError::new(ErrorKind::ExportFailed, message))
         }
     }

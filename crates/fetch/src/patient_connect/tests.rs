@@ -50,9 +50,11 @@ async fn a_user_is_made_or_found() {
     .await;
     assert!(!code.unwrap().created);
     assert_eq!(paths, ["/user-management/v1/user", "/user-management/v1/user/auth-code"]);
-    let (code, ..) = asked(|_, _| Reply::new(400, r#"{"success":false,"error":"no such application"}"#)).await;
+    let (code, ..) =
+        asked(|_, _| Reply::new(400, r#"{"success":false,"error":"no such application for user 1"}"#)).await;
     let error = code.unwrap_err();
     assert!(error.kind() == ErrorKind::ExportFailed && error.to_string().contains("no such application"), "{error}");
+    assert!(!error.to_string().contains("user 1"), "{error}");
     let (code, ..) = asked(|_, _| Reply::new(401, "")).await;
     assert_eq!(code.unwrap_err().kind(), ErrorKind::Auth);
 }
