@@ -97,6 +97,16 @@ pub(crate) struct Connected {
     budget: Budget,
 }
 
+/// What an export that is only to be begun comes to.
+pub(crate) enum Begun {
+    /// It runs at the server, to be taken up.
+    Runs,
+    /// The server answers with the manifest at once: nothing runs.
+    Answered,
+    /// All of it is in the lake.
+    Loaded,
+}
+
 /// An export that runs at the server.
 struct Running {
     plan: Plan,
@@ -131,15 +141,18 @@ impl Connected {
         }
     }
 
-    /// Only has the server begin; [`Connected::export`] takes it up. Whether there is something to be taken up.
+    /// Only has the server begin; [`Connected::export`] takes it up.
     pub(crate) fn begin(
         &self,
         request: &ExportRequest,
         clock: &Arc<dyn Clock>,
         observer: &Arc<dyn Observer>,
-    ) -> Result<bool, LoadError> {
-        let started = self.start(request, clock, observer)?;
-        Ok(started.is_ok_and(|running| matches!(running.source, Source::Polling(_))))
+    ) -> Result<Begun, LoadError> {
+        Ok(match self.start(request, clock, observer)? {
+            Ok(Running { source: Source::Polling(_), .. }) => Begun::Runs,
+            Ok(Running { source: Source::Manifest(_), .. }) => Begun::Answered,
+            Err(_) => Begun::Loaded,
+        })
     }
 
     /// The export at the server, an earlier one or a new one. The inner error: all of it is in the lake.

@@ -13,13 +13,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lakehaul_fetch::{Client, ClientOptions, Level, MemberMatch};
+use lakehaul_fetch::{ClientOptions, Level, MemberMatch};
 
-use crate::export::Connected;
+use crate::export::{Begun, Connected};
 use crate::lake::Lake;
-use crate::network::Relay;
 use crate::plan::listed;
-use crate::{Clock, ErrorKind, Event, ExportRequest, LoadError, Observer, RunStatus, Since, Totals, Warning};
+use crate::{Clock, ErrorKind, Event, ExportRequest, LoadError, LoadSummary, Observer, RunStatus, Totals, Warning};
 use states::{Record, States};
 use table::{Row, StatusTable};
 
@@ -101,8 +100,10 @@ pub struct GroupSummary {
 pub struct GroupRun {
     /// Its name.
     pub run: String,
-    /// None: an earlier command loaded it.
-    pub figures: Option<(RunStatus, Totals)>,
+    /// The gravest of its problems.
+    pub status: RunStatus,
+    /// Its sums.
+    pub totals: Totals,
 }
 
 impl MatchSummary {
@@ -111,9 +112,9 @@ impl MatchSummary {
         self.outcomes.iter().find(|(of, _)| *of == outcome).map_or(0, |(_, lines)| *lines)
     }
 
-    /// The worst status of the groups' runs of this command.
+    /// The worst status of the groups' runs, those of earlier commands included.
     pub fn status(&self) -> RunStatus {
-        let statuses = self.groups.iter().filter_map(|group| Some(group.loaded.as_ref()?.figures.as_ref()?.0));
+        let statuses = self.groups.iter().filter_map(|group| Some(group.loaded.as_ref()?.status));
         statuses.max().unwrap_or(RunStatus::Complete)
     }
 }
@@ -131,19 +132,19 @@ pub fn match_members(
     observer: &Arc<dyn Observer>,
 ) -> Result<MatchSummary, LoadError> {
     let lines = check(request, &**observer)?;
-    let ExportRequest { client, lake, options, .. } = &request.export;
-    let asking = Client::new(client.clone(), Arc::clone(clock), Arc::new(Relay(Arc::clone(observer))))?;
+    let ExportRequest { lake, options, .. } = &request.export;
+    let connected = Connected::new(&request.export, clock, observer)?;
     let id = id(request);
     let asked = {
         // Let go before a group's export takes it.
         let lake = Lake::open_to_write(lake, options)?;
         let mut states = States::read(&lake, &id)?;
-        let asked = ask::ask(request, &asking, &lake, &mut states, lines, (clock, observer));
+        let asked = ask::ask(request, &connected.client, &lake, &mut states, lines, (clock, observer));
         put_table(request, &lake, &states, &id)?;
         asked
     };
     asked?;
-    let exported = export_groups(request, &id, (clock, observer));
+    let exported = export_groups(request, &connected, &id, (clock, observer));
     let lake = Lake::open_to_write(lake, options)?;
     let states = States::read(&lake, &id)?;
     let (table, outcomes) = put_table(request, &lake, &states, &id)?;
@@ -199,14 +200,14 @@ fn key(question: &MemberMatch) -> String {
     blake3::hash(question.body()).to_hex()[..32].to_owned()
 }
 
-/// Exports the groups that are not in the lake yet.
+/// Exports the groups, each as `lakehaul export` would: what is in the lake already is not asked for again.
 fn export_groups(
     request: &MatchRequest,
+    connected: &Connected,
     id: &str,
     (clock, observer): (&Arc<dyn Clock>, &Arc<dyn Observer>),
 ) -> Result<Vec<GroupSummary>, LoadError> {
-    let ExportRequest { lake, options, since, .. } = &request.export;
-    let mut states = States::read(&Lake::open_to_read(lake)?, id)?;
+    let mut states = States::read(&Lake::open_to_read(&request.export.lake)?, id)?;
     let mut groups: Vec<GroupSummary> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     for entry in request.roster.entries(&request.consent)?.0 {
@@ -219,32 +220,22 @@ fn export_groups(
         }
         groups[place].members += 1;
     }
-    // What has changed since then, or all of it once more, is to be had of those too that are in the lake.
-    let again = options.new_run || *since == Since::Last;
-    for group in groups.iter_mut().filter(|_| !again) {
-        let run = states.groups.get(&group.id).and_then(|state| state.run.clone());
-        group.loaded = run.map(|run| GroupRun { run, figures: None });
-    }
     let quiet: Arc<dyn Observer> = Arc::new(AmongOthers(Arc::clone(observer)));
     let mut ahead = Ahead::new(request, &quiet, clock)?;
     let of = groups.len();
     let mut refused_in_a_row = 0;
     for at in 0..of {
-        if groups[at].loaded.is_some() {
-            continue;
-        }
-        if options.interrupt.is_set() {
+        if request.export.options.interrupt.is_set() {
             return Err(LoadError::Interrupted);
         }
         ahead.begin(&groups, at)?;
         let group = &mut groups[at];
         observer.event(Event::GroupStarted { group: &group.id, number: at + 1, of });
-        let error = match ahead.connected.export(&of_group(request, &group.id), clock, &quiet) {
-            Ok(summary) => {
+        let error = match connected.export(&of_group(request, &group.id), clock, &quiet) {
+            Ok(LoadSummary { run, status, totals, .. }) => {
                 refused_in_a_row = 0;
-                let run = summary.run.clone();
                 keep_group(request, &mut states, id, group, (Some(run.clone()), None, clock.now()))?;
-                group.loaded = Some(GroupRun { run, figures: Some((summary.status, summary.totals)) });
+                group.loaded = Some(GroupRun { run, status, totals });
                 continue;
             }
             Err(error) => error,
@@ -279,15 +270,16 @@ fn of_group(request: &MatchRequest, group: &str) -> ExportRequest {
 /// becomes of this process, the same request takes them up.
 struct Ahead<'r> {
     request: &'r MatchRequest,
-    connected: Connected,
-    /// For kick-offs that need not succeed now.
+    /// Kick-offs need not succeed now.
     impatient: Connected,
     observer: &'r Arc<dyn Observer>,
     clock: &'r Arc<dyn Clock>,
-    /// The groups before this one have begun.
-    begun: usize,
-    /// None: the server answers a kick-off with the manifest, or wants no second export.
-    at_once: Option<usize>,
+    /// The groups that run at the server.
+    running: Vec<usize>,
+    /// The first group that has not been begun.
+    next: usize,
+    /// So many may run; none, where the server answers a kick-off with the manifest.
+    at_once: usize,
 }
 
 impl<'r> Ahead<'r> {
@@ -298,43 +290,27 @@ impl<'r> Ahead<'r> {
     ) -> Result<Ahead<'r>, LoadError> {
         let mut hasty = request.export.clone();
         hasty.client.patience.retries = 0;
-        Ok(Ahead {
-            request,
-            connected: Connected::new(&request.export, clock, observer)?,
-            impatient: Connected::new(&hasty, clock, observer)?,
-            observer,
-            clock,
-            begun: 0,
-            at_once: Some(request.exports_at_once.max(1)),
-        })
+        let impatient = Connected::new(&hasty, clock, observer)?;
+        let at_once = request.exports_at_once.max(1);
+        Ok(Ahead { request, impatient, observer, clock, running: Vec::new(), next: 0, at_once })
     }
 
     /// Has the server begin the group `at` and what comes after it. Errors: the lake's only; what a server says now, it says
     /// again when it is the group's turn.
     fn begin(&mut self, groups: &[GroupSummary], at: usize) -> Result<(), LoadError> {
-        let Some(at_once) = self.at_once else { return Ok(()) };
-        let mut begun = 0;
-        for (place, group) in groups.iter().enumerate().skip(at) {
-            if begun == at_once {
-                break;
-            }
-            if group.loaded.is_some() {
-                continue;
-            }
-            begun += 1;
-            if place < self.begun {
-                continue;
-            }
-            match self.impatient.begin(&of_group(self.request, &group.id), self.clock, self.observer) {
-                Ok(true) => self.begun = place + 1,
-                Ok(false) => {
-                    self.at_once = None;
-                    break;
-                }
+        self.running.retain(|&place| place >= at);
+        self.next = self.next.max(at);
+        while self.running.len() < self.at_once && self.next < groups.len() {
+            let group = of_group(self.request, &groups[self.next].id);
+            match self.impatient.begin(&group, self.clock, self.observer) {
+                Ok(Begun::Runs) => self.running.push(self.next),
+                Ok(Begun::Loaded) => {}
+                Ok(Begun::Answered) => self.at_once = 0,
                 // It has as many as it wants, or does not have this one.
                 Err(LoadError::Fetch(_)) => break,
                 Err(error) => return Err(error),
             }
+            self.next += 1;
         }
         Ok(())
     }
@@ -359,6 +335,10 @@ fn keep_group(
     group: &GroupSummary,
     (run, why, now): (Option<String>, Option<String>, Timestamp),
 ) -> Result<(), LoadError> {
+    let known = states.groups.get(&group.id);
+    if run.is_some() && known.is_some_and(|known| known.run == run) {
+        return Ok(());
+    }
     let lake = Lake::open_to_write(&request.export.lake, &request.export.options)?;
     states.keep(&lake, id, Record::Group { group: group.id.clone(), run, why, at: now.to_string() })
 }

@@ -73,10 +73,7 @@ fn sentences(summary: &MatchSummary, lake: &str) -> String {
         let mut groups = Table::new(&["group", "members", "rows", "run"], 1);
         for group in summary.groups.iter().take(LISTED_GROUPS) {
             let (rows, run) = match (&group.loaded, &group.failure) {
-                (Some(loaded), _) => {
-                    let rows = loaded.figures.as_ref().map(|(_, totals)| figures::count(totals.rows));
-                    (rows.unwrap_or_else(|| "earlier".to_owned()), loaded.run.clone())
-                }
+                (Some(loaded), _) => (figures::count(loaded.totals.rows), loaded.run.clone()),
                 (None, why) => ("–".to_owned(), why.clone().unwrap_or_default()),
             };
             groups.row([group.id.clone(), figures::count(group.members), rows, run]);
@@ -116,10 +113,9 @@ fn object(summary: &MatchSummary, lake: &str, exit: Exit) -> String {
         .iter()
         .map(|group| {
             let loaded = group.loaded.as_ref();
-            let figures = loaded.and_then(|loaded| loaded.figures.as_ref());
             json!({
                 "group": group.id, "members": group.members, "run": loaded.map(|loaded| &loaded.run),
-                "status": figures.map(|(status, _)| status), "totals": figures.map(|(_, totals)| totals),
+                "status": loaded.map(|loaded| loaded.status), "totals": loaded.map(|loaded| &loaded.totals),
                 "failure": group.failure,
             })
         })

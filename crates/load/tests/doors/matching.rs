@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray};
-use lakehaul_load::{Ask, ErrorKind, GivenConsent, MatchOutcome, WrongLines};
+use lakehaul_load::{Ask, ErrorKind, GivenConsent, MatchOutcome, RunStatus, WrongLines};
 use lakehaul_sim::{Endpoint, Fault, GroupAt, MatchAnswer, Personality, Rule, Scenario, ServedFile, When};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
@@ -221,6 +221,26 @@ fn five_thousand_members_are_interrupted_and_go_on() {
     assert!(twice <= 64, "{twice}");
     assert_eq!((scene.sim.export_count(), scene.rows("Patient").len()), (5, 5));
     scene.check_sound();
+}
+
+#[test]
+fn a_group_is_loaded_as_far_as_it_was_asked_for_and_its_problems_stay() {
+    let scene = Scene::new(Personality::OneupPayer, |scenario| {
+        let bad = ServedFile::new("Patient", "{broken\n".to_owned()).named("bad.ndjson");
+        let claims: String = resources("Claim", 2).map(|line| line + "\n").collect();
+        let scenario = scenario.group("a", [bad, ServedFile::new("Claim", claims).named("claims.ndjson")]);
+        scenario.match_members(|_| MatchAnswer::Group { id: "a".to_owned(), at: GroupAt::TopLevel })
+    });
+    let mut request = scene.roster(&roster(0..2));
+    request.export.parameters.types = vec!["Patient".to_owned()];
+    for _ in 0..2 {
+        // Again, it is what it was.
+        assert_eq!(scene.match_members(&request).unwrap().status(), RunStatus::Rejected);
+        assert_eq!((scene.sim.match_count(), scene.sim.export_count()), (2, 1));
+    }
+    request.export.parameters.types = vec!["Claim".to_owned()];
+    assert_eq!(scene.match_members(&request).unwrap().status(), RunStatus::Complete);
+    assert_eq!((scene.sim.match_count(), scene.sim.export_count(), scene.rows("Claim").len()), (2, 2, 2));
 }
 
 #[test]
