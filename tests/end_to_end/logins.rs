@@ -115,6 +115,11 @@ fn a_member_logs_in_and_is_searched_for() {
     let renewed = std::fs::read_to_string(&session).expect("the session is kept");
     assert_ne!(kept, renewed);
     payer.is_well_behaved();
+    // The secret may come through stdin, which can be read only once.
+    let mut by_stdin = command(&payer, &["search", "--new-run", "--type", "Patient", "--client-secret-file", "-"]);
+    let secret = payer.place.write("secret", payer.sim.credentials().client_secret);
+    by_stdin.stdin(std::fs::File::open(secret).expect("the secret is there")).env_remove("LAKEHAUL_CLIENT_SECRET");
+    payer.finish(&mut by_stdin).exits_with(0);
     run(&payer, &["login", "--logout"]).exits_with(0).prints("removed");
     assert!(!session.exists());
     run(&payer, &["search", "--new-run"]).exits_with(2).tells("nobody has logged in");

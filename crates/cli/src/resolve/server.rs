@@ -23,20 +23,23 @@ pub(super) fn client(
     stdin: &mut Stdin,
 ) -> Result<ClientOptions, Failure> {
     let client = place(args, kinds)?;
-    let auth = auth(&args.client, given, stdin)?.ok_or_else(|| {
-        let why = match args.client.client_id {
-            Some(_) => {
-                "how the client proves who it is was not told: set LAKEHAUL_CLIENT_SECRET, or add --client-secret-file FILE, \
-                 --private-key-file FILE, or one of the options …-command"
-            }
-            None => {
-                "who asks was not told: add --client-id ID and --client-secret-file FILE or --private-key-file FILE, or \
-                 --token-file FILE, or --no-auth for an open server"
-            }
-        };
-        Failure::Usage(why.to_owned())
-    })?;
+    let auth = auth(&args.client, given, stdin)?.ok_or_else(|| nobody(&args.client))?;
     Ok(ClientOptions { auth, ..client })
+}
+
+/// Nothing was said of who asks.
+pub(super) fn nobody(args: &ClientArgs) -> Failure {
+    let why = match args.client_id {
+        Some(_) => {
+            "how the client proves who it is was not told: set LAKEHAUL_CLIENT_SECRET, or add --client-secret-file FILE, \
+                 --private-key-file FILE, or one of the options …-command"
+        }
+        None => {
+            "who asks was not told: add --client-id ID and --client-secret-file FILE or --private-key-file FILE, or \
+                 --token-file FILE, or --no-auth for an open server"
+        }
+    };
+    Failure::Usage(why.to_owned())
 }
 
 /// The same, without who asks.

@@ -132,7 +132,8 @@ pub fn connect(args: &ConnectArgs, given: &Given) -> Result<ConnectJob, Failure>
     let profile = args.profile.as_deref();
     let mut client = server::place(&args.server, &[Kind::OneupConnect])?;
     let file = file(&args.session, profile, &client, given)?;
-    client.auth = Auth::Session(file.session(&client, credentials(&args.server, given)?)?);
+    let auth = server::auth(&args.server.client, given, &mut Stdin::default())?;
+    client.auth = Auth::Session(file.session(&client, credentials(auth, &args.server)?)?);
     Ok(ConnectJob { client, file, system: args.system.clone(), fhir_version: args.fhir_version.clone() })
 }
 
@@ -168,16 +169,15 @@ pub(super) fn client(
     let file = file(session, profile, &client, given)?;
     if auth.is_none() && !file.is_there() && client.kind == Kind::Fhir {
         // Not everyone logs in at a server of any kind.
-        return server::client(args, kinds, given, &mut Stdin::default()).map(|client| (client, String::new()));
+        return Err(server::nobody(&args.client));
     }
-    let credentials = credentials(args, given)?;
-    client.auth = Auth::Session(file.session(&client, credentials)?);
+    client.auth = Auth::Session(file.session(&client, credentials(auth, args)?)?);
     Ok((client, file.path().to_string_lossy().into_owned()))
 }
 
 /// The client that a login is of: renewing its tokens takes the secret, if it has one.
-fn credentials(args: &ServerArgs, given: &Given) -> Result<Credentials, Failure> {
-    match server::auth(&args.client, given, &mut Stdin::default())? {
+fn credentials(auth: Option<Auth>, args: &ServerArgs) -> Result<Credentials, Failure> {
+    match auth {
         Some(Auth::ClientSecret { client_id, secret, style }) => {
             Ok(Credentials { client_id, secret: Some((secret, style)) })
         }
