@@ -19,6 +19,11 @@ const MAX_LINE_SHARE: u64 = 12;
 /// by measuring the peak on narrow and wide types with 1 to 8 workers.
 const BUILDER_PERCENT: u64 = 50;
 
+/// Open row groups of all workers take no more than this and as much again as [`BUILDER_BYTES_A_WORKER`] for each: memory
+/// that is touched for the first time is dear (a page fault each), and larger row groups make a lake hardly smaller.
+const BUILDER_BYTES_SHARED: u64 = 64 << 20;
+const BUILDER_BYTES_A_WORKER: u64 = 40 << 20;
+
 /// What a worker holds beside its open row groups: a chunk it parses, two that its file's framer fills, decompression.
 const WORKER_BYTES: u64 = 4 * CHUNK_BYTES as u64 + (1 << 20);
 
@@ -111,7 +116,10 @@ impl Budget {
         // Below it a file's line counts as part of the file's share.
         let large_line_bytes = if files == 0 { LARGE_LINE_BYTES } else { LARGE_LINE_BYTES.min(file_bytes) };
         let shared = memory - long_line.min(memory / 3) - network_bytes;
-        let per_worker = |threads: u64| (shared / threads).saturating_sub(WORKER_BYTES) * BUILDER_PERCENT / 100;
+        let per_worker = |threads: u64| {
+            let most = BUILDER_BYTES_SHARED / threads + BUILDER_BYTES_A_WORKER;
+            ((shared / threads).saturating_sub(WORKER_BYTES) * BUILDER_PERCENT / 100).min(most)
+        };
         let threads = (1..=options.threads as u64).rev().find(|&threads| per_worker(threads) >= BUILDER_BYTES_MIN);
         let threads = threads.unwrap_or(1);
         let window = memory / (16 * threads);
@@ -139,7 +147,7 @@ mod tests {
     fn the_default_lets_a_long_line_pass() {
         let budget = divide(LoadOptions::MEMORY_BYTES, 2, None).unwrap();
         assert!(budget.max_line_bytes > 64_000_000);
-        assert!(budget.builder_bytes >= 128 << 20);
+        assert!(budget.builder_bytes >= 64 << 20);
     }
 
     #[test]

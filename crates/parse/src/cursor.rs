@@ -107,8 +107,8 @@ pub trait Cursor<'c> {
     /// Consumes the comma before a further element and returns true, or consumes `]` and returns false.
     fn next_element(&mut self) -> Result<bool, Reject>;
 
-    /// Consumes a string if it is exactly `guess` (its content, which must be free of `"`, `\` and control characters).
-    /// False: nothing is consumed. Call only after `peek` said [`Token::String`].
+    /// Consumes the next value if it is the string `guess` (its content, which must be free of `"`, `\` and control
+    /// characters). False: nothing is consumed. White space before the value may hide it from the guess.
     fn guess_string(&mut self, guess: &[u8]) -> bool;
 
     /// Consumes a string.

@@ -175,7 +175,7 @@ impl<'c> Cursor<'c> for TapeCursor<'c, '_> {
 
     fn guess_string(&mut self, guess: &[u8]) -> bool {
         let raw = self.spans.peek().as_bytes();
-        let hit = raw.len() == guess.len() + 2 && &raw[1..raw.len() - 1] == guess;
+        let hit = raw.len() == guess.len() + 2 && raw[0] == b'"' && &raw[1..raw.len() - 1] == guess;
         if hit {
             self.scalar();
         }

@@ -4,9 +4,9 @@
 //! can believe in it. Workers share only [`RunTables`], which they ask when a path or a type is seen for the first time
 //! and when a row group is finished; never for a row.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashMapExt};
 use lakehaul_parse::{Cursor, Reason, Reject};
 use lakehaul_schema::TableSchema;
 use parquet::file::properties::WriterPropertiesPtr;
@@ -34,6 +34,8 @@ pub struct TableSet {
     writer: String,
     tables: HashMap<&'static str, Table>,
     saved: Saved,
+    /// The table of the newest row.
+    newest: Option<&'static str>,
     /// Bytes of JSON since memory was last looked at.
     unseen: usize,
 }
@@ -145,7 +147,14 @@ impl StagedPart {
 impl TableSet {
     /// An empty set for the worker that is called `writer`; it is in the parts' staging names, which no other may use.
     pub fn new(run: Arc<RunTables>, writer: impl Into<String>) -> Self {
-        TableSet { run, writer: writer.into(), tables: HashMap::new(), saved: Saved::default(), unseen: 0 }
+        TableSet {
+            run,
+            writer: writer.into(),
+            tables: HashMap::new(),
+            saved: Saved::default(),
+            newest: None,
+            unseen: 0,
+        }
     }
 
     /// Makes room for `lines` lines more, so that no row group has to end among them: writes the row groups that are
@@ -199,6 +208,7 @@ impl TableSet {
         };
         let appended = table.shredder.append(cursor, origin);
         table.grows = true;
+        self.newest = Some(table.shared.resource_type());
         self.unseen += origin.json.len();
         let full = table.shredder.rows as usize >= self.run.options.row_group_rows;
         if full {
@@ -248,9 +258,12 @@ impl TableSet {
         types
     }
 
-    /// Writes the row groups that are larger than `row_group_bytes`. Then, while all tables together take more than
-    /// `builder_bytes`, gives back the buffers of those without rows, and after that writes the largest. True if any was
-    /// written.
+    /// Writes the row groups that are larger than `row_group_bytes`, and then keeps all tables together within
+    /// `builder_bytes`. True if any was written.
+    ///
+    /// The table that rows are coming for keeps its buffers and what it has learnt: it will need them as large again, and
+    /// fresh memory costs a page fault for every page. A buffer that grows doubles, so its rows end at half of what they
+    /// may take. What the other tables hold goes as soon as there is too much: those without rows first.
     fn keep_within(&mut self, row_group_bytes: usize, builder_bytes: usize) -> Result<bool, WriteError> {
         self.unseen = 0;
         let mut written = false;
@@ -258,17 +271,18 @@ impl TableSet {
             self.tables.iter().map(|(name, table)| (*name, table.shredder.size())).collect();
         let mut total: usize = sizes.iter().map(|(_, size)| size.allocated).sum();
         for (name, size) in &sizes {
-            if size.used >= row_group_bytes {
-                self.flush(name)?;
-                written = true;
+            let rows_end = if self.newest == Some(*name) { builder_bytes / 2 } else { usize::MAX };
+            if size.used >= row_group_bytes.min(rows_end) {
+                written |= self.flush(name)?;
             }
         }
         while total >= builder_bytes {
-            let by_need = |table: &Table| (table.shredder.rows == 0, table.shredder.size().allocated);
+            let by_need = |name: &'static str, table: &Table| {
+                (self.newest != Some(name), table.shredder.rows == 0, table.shredder.size().allocated)
+            };
             let candidates = self.tables.iter().filter(|(_, table)| table.shredder.size().allocated > 0);
-            let Some((&name, table)) = candidates.max_by_key(|(_, table)| by_need(table)) else { break };
-            written |= table.shredder.rows > 0;
-            self.flush(name)?;
+            let Some((&name, _)) = candidates.max_by_key(|(name, table)| by_need(name, table)) else { break };
+            written |= self.flush(name)?;
             if let Some(table) = self.tables.get_mut(name) {
                 total -= table.shredder.size().allocated.min(total);
                 table.renew();
@@ -277,11 +291,11 @@ impl TableSet {
         Ok(written)
     }
 
-    /// Encodes and writes the rows of one table.
-    fn flush(&mut self, resource_type: &str) -> Result<(), WriteError> {
-        let Some(table) = self.tables.get_mut(resource_type) else { return Ok(()) };
+    /// Encodes and writes the rows of one table. False: there are none.
+    fn flush(&mut self, resource_type: &str) -> Result<bool, WriteError> {
+        let Some(table) = self.tables.get_mut(resource_type) else { return Ok(false) };
         if table.shredder.rows == 0 {
-            return Ok(());
+            return Ok(false);
         }
         let schema = table.shared.grow(&table.shredder)?;
         if table.open.as_ref().is_some_and(|part| !Arc::ptr_eq(part.schema(), &schema)) {
@@ -309,7 +323,7 @@ impl TableSet {
         if part.bytes() >= self.run.options.part_bytes {
             self.close_part(resource_type)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn close_part(&mut self, resource_type: &str) -> Result<(), WriteError> {

@@ -203,18 +203,18 @@ impl<'c> Scanner<'c> {
     /// Moves over a string whose content is `content`, if it is here. `content` is what no string would escape.
     #[inline(always)]
     pub(super) fn eat_string(&mut self, content: &[u8]) -> bool {
-        let left = (self.len - self.position()) as usize;
-        if left < content.len() + 2 {
+        // With its quotes it is no longer than what is readable from the LF on, or the line is long enough.
+        if content.len() + 2 > crate::PADDING && ((self.len - self.position()) as usize) < content.len() + 2 {
             return false;
         }
-        // SAFETY: `content.len() + 2` bytes from `at` on belong to the line.
+        // SAFETY: `content.len() + 2` bytes from `at` on are readable, as just said. Where they are the content in its
+        // quotes, no LF is among them, so that they belong to the line; and behind a quote a character starts.
         unsafe {
             let start = self.at.add(1);
             let end = start.add(content.len());
-            if *end != b'"' || !same(start, content) {
+            if *self.at != b'"' || *end != b'"' || !same(start, content) {
                 return false;
             }
-            // No LF is on the line, and behind a quote a character starts.
             self.at = end.add(1);
         }
         true

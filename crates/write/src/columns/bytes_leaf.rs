@@ -30,45 +30,71 @@ pub(crate) enum Storage {
     Plain,
 }
 
-/// A column of byte strings under construction.
+/// An entry of the dictionary.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// It is `bytes[start..end]` of the leaf; entries stand one behind the other.
+    start: u32,
+    end: u32,
+    /// The entry that came after it last time, or [`NONE`].
+    follow: u32,
+}
+
+/// What is expected next.
+#[derive(Debug, Clone, Copy)]
+struct Guess {
+    /// Its entry, or [`NONE`].
+    id: u32,
+    start: u32,
+    end: u32,
+}
+
+impl Guess {
+    const NOTHING: Guess = Guess { id: NONE, start: 0, end: 0 };
+}
+
+/// A column of byte strings under construction. What every value needs stands in front, in as few cache lines as may
+/// be: a line of NDJSON goes through a hundred of these.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct BytesLeaf {
-    storage: Storage,
-    /// No new entry is taken any more.
-    full: bool,
-    /// Entry i is `entries[offsets[i]..offsets[i + 1]]`; empty until the first entry.
-    offsets: Vec<u32>,
-    entries: Vec<u8>,
-    /// The ordinal of the value that brought entry i.
-    first_use: Vec<u32>,
-    /// The entry that came after entry i last time, or [`NONE`].
-    follow: Vec<u32>,
-    /// Open addressing over (hash, entry); a power of two, at most half full.
-    table: Vec<(u32, u32)>,
-    /// An entry a value, for the values before the plain ones.
-    ids: Vec<u32>,
+    /// What came after the newest value the last time. It is looked up when that value comes, so that nobody waits for
+    /// it when the next one does.
+    guess: Guess,
     /// The entry of the newest value, or [`NONE`].
     last: u32,
+    /// The dictionary's entries, one behind the other.
+    bytes: Vec<u8>,
+    /// An entry a value, for the values before the plain ones.
+    ids: Vec<u32>,
+    entries: Vec<Entry>,
+    /// Open addressing over (hash, entry); a power of two, at most half full.
+    table: Vec<(u32, u32)>,
     /// PLAIN-encoded values: length (4 bytes, little endian), bytes.
     plain: Vec<u8>,
     /// Where each plain value ends.
     plain_ends: Vec<u32>,
+    /// The ordinal of the value that brought entry i.
+    first_use: Vec<u32>,
+    storage: Storage,
+    /// No new entry is taken any more.
+    full: bool,
 }
 
 impl BytesLeaf {
     pub(crate) fn new(storage: Storage) -> Self {
         BytesLeaf {
-            storage,
-            full: storage == Storage::Plain,
-            offsets: Vec::new(),
-            entries: Vec::new(),
-            first_use: Vec::new(),
-            follow: Vec::new(),
-            table: Vec::new(),
-            ids: Vec::new(),
+            guess: Guess::NOTHING,
             last: NONE,
+            bytes: Vec::new(),
+            ids: Vec::new(),
+            entries: Vec::new(),
+            table: Vec::new(),
             plain: Vec::new(),
             plain_ends: Vec::new(),
+            first_use: Vec::new(),
+            storage,
+            full: storage == Storage::Plain,
         }
     }
 
@@ -80,25 +106,34 @@ impl BytesLeaf {
     /// Entry `id`.
     #[inline(always)]
     pub(crate) fn entry(&self, id: u32) -> &[u8] {
-        &self.entries[self.offsets[id as usize] as usize..self.offsets[id as usize + 1] as usize]
+        let Entry { start, end, .. } = self.entries[id as usize];
+        &self.bytes[start as usize..end as usize]
     }
 
     /// The value to expect next, if there is a reason to expect one. It has no byte that JSON would escape.
     #[inline(always)]
     pub(crate) fn guess(&self) -> Option<&[u8]> {
-        if self.last == NONE {
-            return None;
-        }
-        let next = self.follow[self.last as usize];
-        if next == NONE { None } else { Some(self.entry(next)) }
+        let Guess { id, start, end } = self.guess;
+        if id == NONE { None } else { self.bytes.get(start as usize..end as usize) }
     }
 
     /// Adds the value that [`BytesLeaf::guess`] named.
     #[inline(always)]
     pub(crate) fn push_guessed(&mut self) {
-        let next = self.follow[self.last as usize];
-        self.ids.push(next);
-        self.last = next;
+        let id = self.guess.id;
+        self.ids.push(id);
+        self.settle_on(id);
+    }
+
+    /// Makes `id`, whose value has just been added, the newest one.
+    #[inline(always)]
+    fn settle_on(&mut self, id: u32) {
+        self.last = id;
+        let next = self.entries[id as usize].follow;
+        self.guess = match self.entries.get(next as usize) {
+            Some(entry) => Guess { id: next, start: entry.start, end: entry.end },
+            None => Guess::NOTHING,
+        };
     }
 
     /// Adds a value. `verbatim`: in JSON it stands as it is between its quotes, so that it may be guessed from the text.
@@ -110,21 +145,23 @@ impl BytesLeaf {
         }
         let before = self.last;
         let hash = hash(value);
-        match self.find(hash, value) {
+        let id = match self.find(hash, value) {
             Ok(id) => {
                 self.ids.push(id);
-                self.last = id;
+                id
             }
-            Err(slot) => {
-                if !self.insert(slot, hash, value) {
+            Err(slot) => match self.insert(slot, hash, value) {
+                Some(id) => id,
+                None => {
                     self.push_plain(value);
                     return;
                 }
-            }
+            },
+        };
+        if let Some(before) = self.entries.get_mut(before as usize) {
+            before.follow = if verbatim { id } else { NONE };
         }
-        if before != NONE {
-            self.follow[before as usize] = if verbatim { self.last } else { NONE };
-        }
+        self.settle_on(id);
     }
 
     /// The entry equal to `value`, or the table slot where it belongs.
@@ -140,26 +177,23 @@ impl BytesLeaf {
             if id == NONE {
                 return Err(slot);
             }
-            if slot_hash == hash && self.entry(id) == value {
+            if slot_hash == hash && same(self.entry(id), value) {
                 return Ok(id);
             }
             slot = (slot + 1) & mask;
         }
     }
 
-    /// Makes `value` an entry and adds it; false where the dictionary has ended instead.
-    fn insert(&mut self, slot: usize, hash: u32, value: &[u8]) -> bool {
-        let id = self.first_use.len();
-        if self.entries.len() + value.len() > DICTIONARY_BYTES {
+    /// Makes `value` an entry and adds it; nothing where the dictionary has ended instead.
+    fn insert(&mut self, slot: usize, hash: u32, value: &[u8]) -> Option<u32> {
+        let id = self.entries.len();
+        if self.bytes.len() + value.len() > DICTIONARY_BYTES {
             self.end_dictionary();
-            return false;
+            return None;
         }
         if TRIALS.contains(&id) && id * 10 > self.ids.len() * 7 {
             self.dissolve();
-            return false;
-        }
-        if self.offsets.is_empty() {
-            self.offsets.push(0);
+            return None;
         }
         let slot = if self.table.is_empty() {
             self.table.resize(64, (0, NONE));
@@ -168,22 +202,21 @@ impl BytesLeaf {
             slot
         };
         self.table[slot] = (hash, id as u32);
-        self.entries.extend_from_slice(value);
-        self.offsets.push(self.entries.len() as u32);
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(value);
+        self.entries.push(Entry { start, end: self.bytes.len() as u32, follow: NONE });
         self.first_use.push(self.ids.len() as u32);
-        self.follow.push(NONE);
         self.ids.push(id as u32);
-        self.last = id as u32;
-        if self.first_use.len() * 2 > self.table.len() {
+        if self.entries.len() * 2 > self.table.len() {
             self.grow_table();
         }
-        true
+        Some(id as u32)
     }
 
     /// Doubles the table. Entries go in by id, as they came: so the newest can be taken out again without disturbing
     /// the others.
     fn grow_table(&mut self) {
-        let mut hashes = vec![0; self.first_use.len()];
+        let mut hashes = vec![0; self.entries.len()];
         for &(hash, id) in &self.table {
             if id != NONE {
                 hashes[id as usize] = hash;
@@ -204,6 +237,7 @@ impl BytesLeaf {
     fn end_dictionary(&mut self) {
         self.full = true;
         self.last = NONE;
+        self.guess = Guess::NOTHING;
     }
 
     /// The dictionary does not pay: its values become plain ones.
@@ -211,9 +245,9 @@ impl BytesLeaf {
         self.end_dictionary();
         let ids = std::mem::take(&mut self.ids);
         for &id in &ids {
-            let (start, end) = (self.offsets[id as usize] as usize, self.offsets[id as usize + 1] as usize);
-            self.plain.extend_from_slice(&((end - start) as u32).to_le_bytes());
-            self.plain.extend_from_slice(&self.entries[start..end]);
+            let Entry { start, end, .. } = self.entries[id as usize];
+            self.plain.extend_from_slice(&(end - start).to_le_bytes());
+            self.plain.extend_from_slice(&self.bytes[start as usize..end as usize]);
             self.plain_ends.push(self.plain.len() as u32);
         }
         self.clear_dictionary();
@@ -236,11 +270,10 @@ impl BytesLeaf {
         self.ids.truncate(len);
         while self.first_use.last().is_some_and(|&first| first as usize >= len) {
             self.first_use.pop();
-            self.follow.pop();
-            self.offsets.pop();
-            let id = self.first_use.len() as u32;
-            let hash = hash(&self.entries[self.offsets[id as usize] as usize..]);
-            self.entries.truncate(self.offsets[id as usize] as usize);
+            let Some(entry) = self.entries.pop() else { break };
+            let id = self.entries.len() as u32;
+            let hash = hash(&self.bytes[entry.start as usize..]);
+            self.bytes.truncate(entry.start as usize);
             let mask = self.table.len() - 1;
             let mut slot = hash as usize & mask;
             while self.table[slot].1 != id {
@@ -248,14 +281,15 @@ impl BytesLeaf {
             }
             self.table[slot] = (0, NONE);
         }
-        let left = self.first_use.len() as u32;
-        for next in &mut self.follow {
-            if *next >= left {
-                *next = NONE;
+        let left = self.entries.len() as u32;
+        for entry in &mut self.entries {
+            if entry.follow >= left {
+                entry.follow = NONE;
             }
         }
-        if !self.full {
-            self.last = self.ids.last().copied().unwrap_or(NONE);
+        (self.last, self.guess) = (NONE, Guess::NOTHING);
+        if let (false, Some(&last)) = (self.full, self.ids.last()) {
+            self.settle_on(last);
         }
     }
 
@@ -268,19 +302,17 @@ impl BytesLeaf {
     }
 
     fn clear_dictionary(&mut self) {
-        self.offsets.clear();
-        self.entries.clear();
-        self.first_use.clear();
-        self.follow.clear();
-        self.table.clear();
+        (self.last, self.guess) = (NONE, Guess::NOTHING);
+        self.bytes.clear();
         self.ids.clear();
-        self.last = NONE;
+        self.entries.clear();
+        self.table.clear();
+        self.first_use.clear();
     }
 
     pub(crate) fn size(&self) -> Size {
-        let words = [&self.offsets, &self.first_use, &self.follow, &self.ids, &self.plain_ends];
-        let words: Size = words.into_iter().map(Size::of).sum();
-        words + Size::of(&self.entries) + Size::of(&self.plain) + Size::of(&self.table)
+        let words: Size = [&self.ids, &self.plain_ends, &self.first_use].into_iter().map(Size::of).sum();
+        words + Size::of(&self.entries) + Size::of(&self.bytes) + Size::of(&self.plain) + Size::of(&self.table)
     }
 
     /// An entry a value, for the values before the plain ones.
@@ -290,12 +322,12 @@ impl BytesLeaf {
 
     /// The dictionary's entries, in order of first use.
     pub(crate) fn entries(&self) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
-        self.offsets.windows(2).map(|pair| &self.entries[pair[0] as usize..pair[1] as usize])
+        self.entries.iter().map(|entry| &self.bytes[entry.start as usize..entry.end as usize])
     }
 
     /// Bytes of all entries together.
     pub(crate) fn entries_bytes(&self) -> usize {
-        self.entries.len()
+        self.bytes.len()
     }
 
     /// Number of plain values.
@@ -320,6 +352,40 @@ impl BytesLeaf {
     }
 }
 
+#[inline(always)]
+fn word(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(*bytes.first_chunk::<8>().expect("eight bytes are asked for where eight are"))
+}
+
+#[inline(always)]
+fn half(bytes: &[u8]) -> u64 {
+    u64::from(u32::from_le_bytes(*bytes.first_chunk::<4>().expect("four bytes are asked for where four are")))
+}
+
+/// Whether two values are equal. Most are short: words that overlap are faster than a call.
+#[inline(always)]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let len = a.len();
+    if len != b.len() {
+        return false;
+    }
+    match len {
+        33.. => a == b,
+        8.. => {
+            let mut at = 0;
+            while at + 8 < len {
+                if word(&a[at..]) != word(&b[at..]) {
+                    return false;
+                }
+                at += 8;
+            }
+            word(&a[len - 8..]) == word(&b[len - 8..])
+        }
+        4.. => half(a) == half(b) && half(&a[len - 4..]) == half(&b[len - 4..]),
+        _ => a.iter().eq(b),
+    }
+}
+
 /// A multiplicative hash (after wyhash): two folded 64-bit products cover sixteen bytes, overlapping reads the rest.
 #[inline(always)]
 fn hash(bytes: &[u8]) -> u32 {
@@ -329,14 +395,6 @@ fn hash(bytes: &[u8]) -> u32 {
     fn fold(a: u64, b: u64) -> u64 {
         let product = u128::from(a) * u128::from(b);
         product as u64 ^ (product >> 64) as u64
-    }
-    #[inline(always)]
-    fn word(bytes: &[u8]) -> u64 {
-        u64::from_le_bytes(*bytes.first_chunk::<8>().expect("eight bytes are asked for where eight are"))
-    }
-    #[inline(always)]
-    fn half(bytes: &[u8]) -> u64 {
-        u64::from(u32::from_le_bytes(*bytes.first_chunk::<4>().expect("four bytes are asked for where four are")))
     }
     let len = bytes.len();
     let mut state = len as u64 ^ A;

@@ -8,12 +8,12 @@ use super::size::Size;
 /// The ordinals, within the parent, of the instances that have a value.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
-    /// Closed runs as (first ordinal, one past the last).
-    closed: Vec<(u32, u32)>,
     /// The open run; `start == end`: none.
     start: u32,
     end: u32,
     count: u32,
+    /// Closed runs as (first ordinal, one past the last).
+    closed: Vec<(u32, u32)>,
 }
 
 impl Presence {

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use crate::columns::Presence;
 
 /// The levels of a node; its children's follow from them.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Levels {
-    /// Repetition levels; empty where nothing repeats.
-    pub(crate) repetition: Arc<[u8]>,
+    /// Repetition levels; empty where nothing repeats. A group has those of its parent.
+    pub(crate) repetition: Arc<Vec<u8>>,
     /// Definition levels: `max_definition` where the node is present.
-    pub(crate) definition: Arc<[u8]>,
+    pub(crate) definition: Vec<u8>,
     /// The slot of each instance.
-    positions: Arc<[u32]>,
+    positions: Vec<u32>,
     pub(crate) max_definition: u8,
     pub(crate) max_repetition: u8,
 }
@@ -25,8 +25,8 @@ impl Levels {
     /// The levels of the rows themselves.
     pub(crate) fn root(rows: u32) -> Self {
         Levels {
-            repetition: Arc::new([]),
-            definition: vec![0; rows as usize].into(),
+            repetition: Arc::default(),
+            definition: vec![0; rows as usize],
             positions: (0..rows).collect(),
             max_definition: 0,
             max_repetition: 0,
@@ -40,7 +40,7 @@ impl Levels {
 
     /// The levels of an optional group that `presence` says which instances have.
     pub(crate) fn group(&self, presence: &Presence) -> Levels {
-        let mut definition = self.definition.to_vec();
+        let mut definition = self.definition.clone();
         let mut positions = Vec::with_capacity(presence.count() as usize);
         for (start, end) in presence.runs() {
             let run = &self.positions[start as usize..end as usize];
@@ -49,8 +49,8 @@ impl Levels {
         }
         Levels {
             repetition: self.repetition.clone(),
-            definition: definition.into(),
-            positions: positions.into(),
+            definition,
+            positions,
             max_definition: self.max_definition + 1,
             max_repetition: self.max_repetition,
         }
@@ -88,13 +88,7 @@ impl Levels {
         }
         parent_repetition(copied..self.slots(), &mut repetition);
         definition.extend_from_slice(&self.definition[copied..]);
-        Levels {
-            repetition: repetition.into(),
-            definition: definition.into(),
-            positions: positions.into(),
-            max_definition,
-            max_repetition,
-        }
+        Levels { repetition: repetition.into(), definition, positions, max_definition, max_repetition }
     }
 
     /// The definition levels of an optional leaf, into `out`. `kept` says for each present value whether it has one

@@ -1,7 +1,6 @@
 //! What a column chunk's pages are filled with: one small type a physical form, behind [`PageValues`].
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt};
 use parquet::basic::{Encoding, Type};
 
 use super::{delta, hybrid};

@@ -1,5 +1,6 @@
 //! The `__extra` column: what has no typed place, as JSON Pointer (RFC 6901) → raw JSON text.
 
+use super::shape::ShapeMember;
 use crate::columns::{BytesLeaf, Presence, Size, Storage};
 
 /// Where in a resource a value stands. A chain on the stack: it costs nothing until a pointer is written.
@@ -12,6 +13,7 @@ pub(crate) struct Place<'p> {
 /// The last step to a place.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step<'p> {
+    Member(&'static ShapeMember),
     Name(&'p str),
     Index(u32),
 }
@@ -24,6 +26,8 @@ impl Place<'_> {
         out.push('/');
         match self.step {
             Step::Index(index) => out.push_str(&index.to_string()),
+            // No member of FHIR's has a character that a pointer escapes.
+            Step::Member(member) => out.push_str(member.name),
             Step::Name(name) => {
                 for character in name.chars() {
                     match character {

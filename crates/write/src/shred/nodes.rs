@@ -23,25 +23,47 @@ pub(crate) enum Child {
     At(usize),
 }
 
-/// A group: the resource itself, or an element of a complex type.
-#[derive(Debug)]
-pub(crate) struct ObjectNode {
-    pub(crate) shape: &'static Shape,
-    /// Member indexes from the root.
-    pub(crate) path: Vec<u16>,
-    pub(crate) presence: Presence,
-    children: Box<[u32]>,
-    /// The member that followed last time: behind the opening brace at 0, behind member i at i + 1.
-    pub(crate) follow: Box<[u16]>,
+/// What an object node knows of one of its members.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    /// Index of its list, object or leaf; [`UNSEEN`], [`REFUSED`].
+    child: u32,
+    /// The member that came behind it last time.
+    pub(crate) follow: u16,
 }
 
-impl ObjectNode {
-    pub(crate) fn child(&self, index: u16) -> Child {
-        match self.children[index as usize] {
+impl Slot {
+    const NEW: Slot = Slot { child: UNSEEN, follow: u16::MAX };
+
+    /// Notes that the member is beyond the caps.
+    pub(crate) fn refuse(&mut self) {
+        self.child = REFUSED;
+    }
+
+    #[inline(always)]
+    pub(crate) fn child(self) -> Child {
+        match self.child {
             UNSEEN => Child::Unseen,
             REFUSED => Child::Refused,
             at => Child::At(at as usize),
         }
+    }
+}
+
+/// A group: the resource itself, or an element of a complex type.
+#[derive(Debug)]
+pub(crate) struct ObjectNode {
+    pub(crate) shape: &'static Shape,
+    /// Of the opening brace at 0, of member i at i + 1.
+    pub(crate) slots: Box<[Slot]>,
+    pub(crate) presence: Presence,
+    /// Member indexes from the root.
+    pub(crate) path: Vec<u16>,
+}
+
+impl ObjectNode {
+    pub(crate) fn child(&self, index: u16) -> Child {
+        self.slots[index as usize + 1].child()
     }
 }
 
@@ -57,16 +79,19 @@ pub(crate) struct ListNode {
     pub(crate) element: usize,
 }
 
-/// A leaf's values, one for each of its presence's ordinals.
+/// A leaf's values, one for each of its presence's ordinals. Which they are is told in front, beside what every value
+/// needs, and not somewhere in the last cache line.
 #[derive(Debug)]
+#[repr(u8)]
 pub(crate) enum Values {
     Bytes(BytesLeaf),
     Integers(Vec<i32>),
     Booleans(Vec<bool>),
 }
 
-/// A primitive member's column, or that of a list's elements.
+/// A primitive member's column, or that of a list's elements. Begins with a cache line of its own.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct LeafNode {
     pub(crate) presence: Presence,
     pub(crate) values: Values,
@@ -87,8 +112,8 @@ impl Nodes {
         nodes
     }
 
-    /// Makes the column of a member of object `parent`.
-    pub(crate) fn create(&mut self, parent: usize, index: u16) -> usize {
+    /// Makes the column of member `index` of object `parent`. `slot`: where the object knows it.
+    pub(crate) fn create(&mut self, parent: usize, index: u16, slot: &mut Slot) -> usize {
         let member = &self.objects[parent].shape.members[index as usize];
         let path = self.objects[parent].path.iter().copied().chain([index]).collect();
         let element = match member.kind {
@@ -110,13 +135,8 @@ impl Nodes {
         } else {
             element
         };
-        self.objects[parent].children[index as usize] = child as u32;
+        slot.child = child as u32;
         child
-    }
-
-    /// Notes that a member is beyond the caps.
-    pub(crate) fn refuse(&mut self, parent: usize, index: u16) {
-        self.objects[parent].children[index as usize] = REFUSED;
     }
 
     fn object(&mut self, type_id: TypeId, path: Vec<u16>) -> usize {
@@ -126,8 +146,7 @@ impl Nodes {
             shape,
             path,
             presence: Presence::default(),
-            children: vec![UNSEEN; members].into(),
-            follow: vec![u16::MAX; members + 1].into(),
+            slots: vec![Slot::NEW; members + 1].into(),
         });
         self.objects.len() - 1
     }

@@ -2,42 +2,51 @@
 
 use std::collections::HashSet;
 
-use super::shape::Shape;
+use super::shape::MEMBERS_MAX;
 
-/// The members that an object has had so far.
-pub(super) struct Seen {
-    low: u128,
-    /// For shapes with more than 128 members.
-    high: Vec<u64>,
-    /// Names that the type does not have; mostly there are none.
-    unknown: Option<HashSet<String>>,
-}
+/// The members of its type that an object has had so far.
+pub(super) struct Seen([u64; MEMBERS_MAX.div_ceil(64)]);
 
 impl Seen {
     #[inline(always)]
-    pub(super) fn new(shape: &Shape) -> Self {
-        let beyond = shape.members.len().saturating_sub(128);
-        Seen { low: 0, high: vec![0; beyond.div_ceil(64)], unknown: None }
+    pub(super) fn new() -> Self {
+        Seen([0; _])
     }
 
     /// Whether member `index` has not been there before.
     #[inline(always)]
     pub(super) fn first(&mut self, index: u16) -> bool {
-        if index < 128 {
-            let bit = 1 << index;
-            let first = self.low & bit == 0;
-            self.low |= bit;
-            first
-        } else {
-            let index = index as usize - 128;
-            let bit = 1 << (index % 64);
-            let first = self.high[index / 64] & bit == 0;
-            self.high[index / 64] |= bit;
-            first
-        }
+        let (word, bit) = (&mut self.0[index as usize / 64], 1 << (index % 64));
+        let first = *word & bit == 0;
+        *word |= bit;
+        first
+    }
+}
+
+/// Members that their object's type does not have: a set for each open object that has any, the innermost last. Mostly
+/// there are none, so that an object needs no more than to know that.
+#[derive(Debug, Default)]
+pub(super) struct UnknownNames(Vec<HashSet<String>>);
+
+impl UnknownNames {
+    /// Whether `name` has not been there before in the object that is open. `set`: the object's set.
+    #[cold]
+    pub(super) fn first(&mut self, set: &mut Option<usize>, name: String) -> bool {
+        let at = *set.get_or_insert_with(|| {
+            self.0.push(HashSet::new());
+            self.0.len() - 1
+        });
+        self.0[at].insert(name)
     }
 
-    pub(super) fn first_unknown(&mut self, name: String) -> bool {
-        self.unknown.get_or_insert_default().insert(name)
+    /// The object with this set has ended, and all within it.
+    #[cold]
+    pub(super) fn end(&mut self, set: usize) {
+        self.0.truncate(set);
+    }
+
+    /// No object is open.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
     }
 }

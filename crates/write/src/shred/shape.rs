@@ -66,14 +66,18 @@ impl Annotated {
     }
 }
 
-/// One member of a type.
+/// No type has more members.
+pub(crate) const MEMBERS_MAX: usize = 256;
+
+/// One member of a type. What each of its values needs is in one cache line.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct ShapeMember {
-    pub(crate) name: &'static str,
     pub(crate) guess: MemberGuess,
     pub(crate) list: bool,
     pub(crate) kind: Kind,
     pub(crate) annotated: Annotated,
+    pub(crate) name: &'static str,
 }
 
 /// A type's members.
@@ -134,6 +138,7 @@ impl Shape {
                 annotated: Annotated::Nothing,
             });
         }
+        assert!(members.len() <= MEMBERS_MAX, "{} has {} members", object_type.name, members.len());
         let size = (members.len() * 2).next_power_of_two();
         let mut names = vec![(0, EMPTY); size];
         for (index, member) in members.iter().enumerate() {

@@ -9,14 +9,15 @@
 //! once.
 
 use std::fmt::Debug;
+use std::mem;
 
 use lakehaul_parse::{Cursor, Member, Reason, Reject, Text, Token};
 use lakehaul_schema::TypeId;
 
 use super::domain::{decode, fits, integer, quote};
 use super::extra::{Extra, Place, Step};
-use super::nodes::{Child, Nodes, Values};
-use super::seen::Seen;
+use super::nodes::{Child, Nodes, Slot, Values};
+use super::seen::{Seen, UnknownNames};
 use super::shape::{Kind, ShapeMember};
 use crate::columns::{BytesLeaf, Size, Storage};
 
@@ -51,6 +52,7 @@ pub(crate) struct Shredder<G> {
     pub(crate) json: Option<BytesLeaf>,
     /// Values that went to `__extra` because their path is beyond the caps.
     pub(crate) beyond_caps: u64,
+    unknown: UnknownNames,
 }
 
 impl<G: ColumnGate> Shredder<G> {
@@ -65,6 +67,7 @@ impl<G: ColumnGate> Shredder<G> {
             lines: Vec::new(),
             json: keep_json.then(|| BytesLeaf::new(Storage::Plain)),
             beyond_caps: 0,
+            unknown: UnknownNames::default(),
         }
     }
 
@@ -77,6 +80,7 @@ impl<G: ColumnGate> Shredder<G> {
         if let Err(reject) = self.resource(cursor) {
             self.nodes.truncate(0, self.rows);
             self.extra.truncate(self.rows);
+            self.unknown.clear();
             self.beyond_caps = beyond_caps;
             return Err(reject);
         }
@@ -114,17 +118,33 @@ impl<G: ColumnGate> Shredder<G> {
         place: Option<&Place<'_>>,
     ) -> Result<bool, Reject> {
         cursor.begin_object()?;
+        // The slots are with this object while its members come: no other is an instance of its node meanwhile.
+        let mut slots = mem::take(&mut self.nodes.objects[node].slots);
+        let added = self.members(cursor, node, &mut slots, parent, place);
+        self.nodes.objects[node].slots = slots;
+        added
+    }
+
+    #[inline(always)]
+    fn members<'c, C: Cursor<'c>>(
+        &mut self,
+        cursor: &mut C,
+        node: usize,
+        slots: &mut [Slot],
+        parent: u32,
+        place: Option<&Place<'_>>,
+    ) -> Result<bool, Reject> {
         let shape = self.nodes.objects[node].shape;
-        let mut seen = Seen::new(shape);
+        let (mut seen, mut unknown) = (Seen::new(), None);
         let mut before = 0;
         let mut instance = None;
         loop {
-            let guessed = self.nodes.objects[node].follow[before];
+            let guessed = slots[before].follow;
             let index = match cursor.next_member(shape.guess(guessed))? {
                 Member::Guessed => Ok(guessed),
                 Member::Named(Text::Borrowed(name) | Text::Unescaped(name)) => match shape.find(name) {
                     Some(index) => {
-                        self.nodes.objects[node].follow[before] = index;
+                        slots[before].follow = index;
                         Ok(index)
                     }
                     None => Err(name.to_owned()),
@@ -132,7 +152,12 @@ impl<G: ColumnGate> Shredder<G> {
                 Member::Named(Text::LoneSurrogate { .. }) => {
                     return Err(Reject { reason: Reason::LoneSurrogateName, at: cursor.position() });
                 }
-                Member::End => return Ok(instance.is_some()),
+                Member::End => {
+                    if let Some(set) = unknown {
+                        self.unknown.end(set);
+                    }
+                    return Ok(instance.is_some());
+                }
             };
             let instance = *instance.get_or_insert_with(|| self.nodes.objects[node].presence.push(parent));
             match index {
@@ -142,13 +167,17 @@ impl<G: ColumnGate> Shredder<G> {
                     }
                     before = index as usize + 1;
                     let member = &shape.members[index as usize];
-                    let place = Place { parent: place, step: Step::Name(member.name) };
-                    self.member(cursor, node, index, member, instance, &place)?;
+                    let slot = &mut slots[before];
+                    if self.guessed(cursor, *slot, member, instance) {
+                        continue;
+                    }
+                    let place = Place { parent: place, step: Step::Member(member) };
+                    self.member(cursor, node, index, slot, member, instance, &place)?;
                 }
                 Err(name) => {
                     let place = Place { parent: place, step: Step::Name(&name) };
                     self.keep_raw(cursor, &place)?;
-                    if !seen.first_unknown(name) {
+                    if !self.unknown.first(&mut unknown, name) {
                         return Err(Reject { reason: Reason::DuplicateMember, at: cursor.position() });
                     }
                 }
@@ -156,13 +185,32 @@ impl<G: ColumnGate> Shredder<G> {
         }
     }
 
+    /// Pulls the value of a member if it is the text that is to be expected: most are.
+    #[inline(always)]
+    fn guessed<'c, C: Cursor<'c>>(&mut self, cursor: &mut C, slot: Slot, member: &ShapeMember, instance: u32) -> bool {
+        if member.kind != Kind::Text || member.list {
+            return false;
+        }
+        let Child::At(child) = slot.child() else { return false };
+        let leaf = &mut self.nodes.leaves[child];
+        let Values::Bytes(values) = &mut leaf.values else { return false };
+        let hit = values.guess().is_some_and(|guess| cursor.guess_string(guess));
+        if hit {
+            values.push_guessed();
+            leaf.presence.push(instance);
+        }
+        hit
+    }
+
     /// Pulls the value of member `index` of object node `node`.
     #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "what is known of a member comes from three places")]
     fn member<'c, C: Cursor<'c>>(
         &mut self,
         cursor: &mut C,
         node: usize,
         index: u16,
+        slot: &mut Slot,
         member: &ShapeMember,
         instance: u32,
         place: &Place<'_>,
@@ -175,9 +223,9 @@ impl<G: ColumnGate> Shredder<G> {
         if !fits {
             return self.keep_raw(cursor, place);
         }
-        let child = match self.nodes.objects[node].child(index) {
+        let child = match slot.child() {
             Child::At(child) => child,
-            Child::Unseen => match self.admit(node, index) {
+            Child::Unseen => match self.admit(node, index, slot) {
                 Some(child) => child,
                 None => return self.beyond_caps(cursor, place),
             },
@@ -199,12 +247,12 @@ impl<G: ColumnGate> Shredder<G> {
     }
 
     #[cold]
-    fn admit(&mut self, node: usize, index: u16) -> Option<usize> {
+    fn admit(&mut self, node: usize, index: u16, slot: &mut Slot) -> Option<usize> {
         let path: Vec<u16> = self.nodes.objects[node].path.iter().copied().chain([index]).collect();
         if self.gate.admit(&path) {
-            Some(self.nodes.create(node, index))
+            Some(self.nodes.create(node, index, slot))
         } else {
-            self.nodes.refuse(node, index);
+            slot.refuse();
             None
         }
     }
