@@ -117,9 +117,9 @@ impl ElementTable {
         &self.types[id.index()]
     }
 
-    /// How many types there are: every [`TypeId::index`] is below it.
-    pub fn types_len(&self) -> usize {
-        self.types.len()
+    /// All types.
+    pub fn type_ids(&self) -> impl ExactSizeIterator<Item = TypeId> {
+        (0..self.types.len()).map(TypeId::from_index)
     }
 
     fn parse(text: &str) -> Result<Self, TableError> {
@@ -137,7 +137,7 @@ impl fmt::Debug for ElementTable {
 }
 
 impl TypeId {
-    /// A number below [`ElementTable::types_len`], for tables by type.
+    /// Its place among the [`ElementTable::type_ids`], for tables by type.
     pub fn index(self) -> usize {
         self.0 as usize
     }

@@ -13,6 +13,9 @@ pub(crate) fn numeric(text: &[u8]) -> Option<i128> {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
+    if let Some(value) = usual(digits) {
+        return Some(i128::from(if negative { -value } else { value }));
+    }
     let exponent_at = digits.iter().position(|byte| matches!(byte, b'e' | b'E'));
     let (mantissa, exponent) = match exponent_at {
         None => (digits, 0),
@@ -54,6 +57,29 @@ pub(crate) fn numeric(text: &[u8]) -> Option<i128> {
     (value < LIMIT).then_some(if negative { -value } else { value })
 }
 
+/// `digits` in millionths if they are as most: few enough for a machine word, none to be rounded away, no exponent.
+#[inline]
+fn usual(digits: &[u8]) -> Option<i64> {
+    const DIGITS_MAX: usize = 12;
+    if digits.len() > DIGITS_MAX {
+        return None;
+    }
+    let (mut value, mut behind_point) = (0i64, None);
+    for &byte in digits {
+        match byte {
+            b'0'..=b'9' => value = value * 10 + i64::from(byte - b'0'),
+            b'.' => {
+                behind_point = Some(0);
+                continue;
+            }
+            _ => return None,
+        }
+        behind_point = behind_point.map(|count: u32| count + 1);
+    }
+    // At most 10^12 × 10^6.
+    Some(value * 10i64.pow((SCALE as u32).checked_sub(behind_point.unwrap_or(0))?))
+}
+
 /// The exponent behind the `e`; beyond any that matters it saturates.
 fn exponent(text: &[u8]) -> i64 {
     let (negative, digits) = match text {
@@ -89,6 +115,11 @@ mod tests {
         check("0.0000004999", Some(0));
         check("-0.0000015", Some(-2));
         check("9.9463", Some(9_946_300));
+        check("99999.123456", Some(99_999_123_456));
+        check("-99999.123456", Some(-99_999_123_456));
+        check("99999.1234565", Some(99_999_123_456));
+        check("999999999999", Some(999_999_999_999_000_000));
+        check("9999999999999", Some(9_999_999_999_999_000_000));
     }
 
     #[test]

@@ -118,7 +118,8 @@ impl ChunkEncoder {
             self.raw = raw;
             let rows = match levels.repetition {
                 [] => slots - slot,
-                repetition => repetition[slot..slots].iter().filter(|&&level| level == 0).count(),
+                _ if slot == 0 && slots == levels.slots => levels.rows as usize,
+                repetition => memchr::memchr_iter(0, &repetition[slot..slots]).count(),
             };
             let bounds = (end > value && statistics == StatisticsLevel::Page).then(|| values.bounds(value, end));
             chunk.data_page(&spec, encoding, rows, slots - slot, end - value, bounds);
@@ -148,8 +149,9 @@ impl ChunkEncoder {
 fn page_end(levels: ChunkLevels<'_>, max: u8, values: &dyn PageValues, slot: usize, value: usize) -> (usize, usize) {
     let total = levels.slots;
     let present = |to: usize| match levels.definition {
+        _ if to == total => values.len() - value,
         [] => to - slot,
-        definition => definition[slot..to].iter().filter(|&&level| level == max).count(),
+        definition => memchr::memchr_iter(max, &definition[slot..to]).count(),
     };
     let row_start = |mut at: usize| {
         while at < total && !levels.repetition.is_empty() && levels.repetition[at] != 0 {

@@ -3,6 +3,9 @@
 /// A value that the hybrid can pack.
 pub(crate) trait Packed: Copy + PartialEq {
     fn bits(self) -> u64;
+
+    /// Whether all are equal.
+    fn alike(group: &[Self; 8]) -> bool;
 }
 
 impl Packed for u8 {
@@ -10,12 +13,23 @@ impl Packed for u8 {
     fn bits(self) -> u64 {
         u64::from(self)
     }
+
+    #[inline(always)]
+    fn alike(group: &[u8; 8]) -> bool {
+        let all = u64::from_le_bytes(*group);
+        all.rotate_left(8) == all
+    }
 }
 
 impl Packed for u32 {
     #[inline(always)]
     fn bits(self) -> u64 {
         u64::from(self)
+    }
+
+    #[inline(always)]
+    fn alike(group: &[u32; 8]) -> bool {
+        group.iter().fold(0, |differences, value| differences | (value ^ group[0])) == 0
     }
 }
 
@@ -42,7 +56,7 @@ pub(crate) fn encode<T: Packed>(values: &[T], width: u32, out: &mut Vec<u8>) {
         at += 8;
         while at < values.len() {
             match values[at..].first_chunk::<8>() {
-                Some(group) if group.iter().all(|value| *value == group[0]) => break,
+                Some(group) if T::alike(group) => break,
                 _ => at += 8,
             }
         }
@@ -55,12 +69,12 @@ pub(crate) fn encode<T: Packed>(values: &[T], width: u32, out: &mut Vec<u8>) {
 #[inline]
 fn run_length<T: Packed>(values: &[T]) -> usize {
     let first = values[0];
-    let mut length = 1;
-    while let Some(block) = values[length..].first_chunk::<16>() {
-        if block.iter().any(|value| *value != first) {
+    let mut length = 0;
+    while let Some(block) = values[length..].first_chunk::<8>() {
+        if block[0] != first || !T::alike(block) {
             break;
         }
-        length += 16;
+        length += 8;
     }
     length + values[length..].iter().take_while(|value| **value == first).count()
 }

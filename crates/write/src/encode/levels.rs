@@ -61,33 +61,35 @@ impl Levels {
     pub(crate) fn list(&self, presence: &Presence, ends: &[u32]) -> Levels {
         let total = ends.last().copied().unwrap_or(0) as usize;
         let slots = self.slots() + total - ends.len();
-        let mut repetition = Vec::with_capacity(slots);
-        let mut definition = Vec::with_capacity(slots);
-        let mut positions = Vec::with_capacity(total);
         let (max_definition, max_repetition) = (self.max_definition + 2, self.max_repetition + 1);
-        let parent_repetition = |slots: std::ops::Range<usize>, out: &mut Vec<u8>| {
-            if self.max_repetition == 0 {
-                out.resize(out.len() + slots.len(), 0);
-            } else {
-                out.extend_from_slice(&self.repetition[slots]);
+        // Most slots are elements that follow another; the others are written over.
+        let mut repetition = vec![max_repetition; slots];
+        let mut definition = vec![max_definition; slots];
+        let mut positions = Vec::with_capacity(total);
+        let mut copy = |from: std::ops::Range<usize>, to: usize, repetition: &mut [u8]| {
+            let to = to..to + from.len();
+            match self.repetition.get(from.clone()) {
+                Some(parents) => repetition[to.clone()].copy_from_slice(parents),
+                None => repetition[to.clone()].fill(0),
             }
+            definition[to].copy_from_slice(&self.definition[from]);
         };
-        let (mut copied, mut element) = (0, 0);
+        let (mut copied, mut at, mut element) = (0, 0, 0);
         let lists = presence.runs().flat_map(|(start, end)| start..end);
         for (ordinal, &end) in lists.zip(ends) {
             let slot = self.positions[ordinal as usize] as usize;
-            parent_repetition(copied..slot + 1, &mut repetition);
-            definition.extend_from_slice(&self.definition[copied..slot]);
+            if slot > copied {
+                copy(copied..slot, at, &mut repetition);
+                at += slot - copied;
+            }
             copied = slot + 1;
-            let first = definition.len();
+            repetition[at] = self.repetition.get(slot).copied().unwrap_or(0);
             let length = (end - element) as usize;
             element = end;
-            positions.extend(first as u32..(first + length) as u32);
-            definition.resize(first + length, max_definition);
-            repetition.resize(first + length, max_repetition);
+            positions.extend(at as u32..(at + length) as u32);
+            at += length;
         }
-        parent_repetition(copied..self.slots(), &mut repetition);
-        definition.extend_from_slice(&self.definition[copied..]);
+        copy(copied..self.slots(), at, &mut repetition);
         Levels { repetition: repetition.into(), definition, positions, max_definition, max_repetition }
     }
 

@@ -168,7 +168,10 @@ impl PageValues for BytesLeaf {
                 *max = value.max(*max);
             }
         };
-        if from < ids.len() {
+        if from == 0 && to >= ids.len() {
+            // Every entry is some value's.
+            self.entries().for_each(&mut widen);
+        } else if from < ids.len() {
             distinct(&ids[from..to.min(ids.len())], self.entries().len()).for_each(|id| widen(self.entry(id)));
         }
         (from.saturating_sub(ids.len())..to.saturating_sub(ids.len())).for_each(|index| widen(self.plain_value(index)));

@@ -168,7 +168,9 @@ impl<G: ColumnGate> Shredder<G> {
                     before = index as usize + 1;
                     let member = &shape.members[index as usize];
                     let slot = &mut slots[before];
-                    if self.guessed(cursor, *slot, member, instance) {
+                    if let (Kind::Text, false, Child::At(leaf)) = (member.kind, member.list, slot.child())
+                        && self.guessed(cursor, leaf, instance)
+                    {
                         continue;
                     }
                     let place = Place { parent: place, step: Step::Member(member) };
@@ -185,19 +187,15 @@ impl<G: ColumnGate> Shredder<G> {
         }
     }
 
-    /// Pulls the value of a member if it is the text that is to be expected: most are.
+    /// Pulls a value into leaf `leaf` if it is a text that is to be expected there: most are.
     #[inline(always)]
-    fn guessed<'c, C: Cursor<'c>>(&mut self, cursor: &mut C, slot: Slot, member: &ShapeMember, instance: u32) -> bool {
-        if member.kind != Kind::Text || member.list {
-            return false;
-        }
-        let Child::At(child) = slot.child() else { return false };
-        let leaf = &mut self.nodes.leaves[child];
+    fn guessed<'c, C: Cursor<'c>>(&mut self, cursor: &mut C, leaf: usize, parent: u32) -> bool {
+        let leaf = &mut self.nodes.leaves[leaf];
         let Values::Bytes(values) = &mut leaf.values else { return false };
         let hit = values.guess().is_some_and(|guess| cursor.guess_string(guess));
         if hit {
             values.push_guessed();
-            leaf.presence.push(instance);
+            leaf.presence.push(parent);
         }
         hit
     }
@@ -278,14 +276,16 @@ impl<G: ColumnGate> Shredder<G> {
         let start = node.total;
         let mut ordinal = start;
         loop {
-            let place = Place { parent: Some(place), step: Step::Index(ordinal - start) };
-            let token = cursor.peek()?;
-            if fits(kind, token) {
-                self.value(cursor, element, kind, ordinal, &place)?;
-            } else if token == Token::Null {
-                cursor.null()?;
-            } else {
-                self.keep_raw(cursor, &place)?;
+            if kind != Kind::Text || !self.guessed(cursor, element, ordinal) {
+                let place = Place { parent: Some(place), step: Step::Index(ordinal - start) };
+                let token = cursor.peek()?;
+                if fits(kind, token) {
+                    self.value(cursor, element, kind, ordinal, &place)?;
+                } else if token == Token::Null {
+                    cursor.null()?;
+                } else {
+                    self.keep_raw(cursor, &place)?;
+                }
             }
             ordinal += 1;
             if !cursor.next_element()? {
@@ -343,20 +343,14 @@ impl<G: ColumnGate> Shredder<G> {
                         }
                     }
                 }
-                _ => {
-                    if values.guess().is_some_and(|guess| cursor.guess_string(guess)) {
-                        values.push_guessed();
-                    } else {
-                        match cursor.string()? {
-                            Text::Borrowed(text) => values.push(text.as_bytes(), true),
-                            Text::Unescaped(text) => values.push(text.as_bytes(), false),
-                            Text::LoneSurrogate { raw } => {
-                                self.extra.push(self.rows, place, raw);
-                                return Ok(());
-                            }
-                        }
+                _ => match cursor.string()? {
+                    Text::Borrowed(text) => values.push(text.as_bytes(), true),
+                    Text::Unescaped(text) => values.push(text.as_bytes(), false),
+                    Text::LoneSurrogate { raw } => {
+                        self.extra.push(self.rows, place, raw);
+                        return Ok(());
                     }
-                }
+                },
             },
             Values::Integers(values) => {
                 let text = cursor.number()?;
