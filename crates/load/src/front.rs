@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lakehaul_parse::{Chunk, Framed, Framer, LongLinePiece};
 use lakehaul_write::store::{Store, StoreWrite};
@@ -23,6 +23,10 @@ use crate::pipe::PipeReader;
 
 /// The least space that is worth a read.
 const READ_BYTES_MIN: usize = 64 << 10;
+
+/// How long whole lines wait for their chunk to be full while nothing else comes: a slow link's rows are not to be late,
+/// and a fast one's chunks not to be small.
+const WAIT_MOST: Duration = Duration::from_millis(250);
 
 /// How much of a file that has failed is read at a time, for its hash.
 const DRAINED_BYTES: usize = 64 << 10;
@@ -38,6 +42,8 @@ pub(crate) struct Front {
     content_bytes: u64,
     /// Where the line begins that is not framed yet.
     framed_to: u64,
+    /// Since when bytes are in the framer that no chunk has taken; `None` also where no whole line is among them.
+    waiting_since: Option<Instant>,
     gate: Arc<LargeLineGate>,
     /// A line that grows beyond this waits until no other such line is in memory.
     large_line_bytes: u64,
@@ -111,6 +117,7 @@ impl Front {
             // Content that does not begin with the file's first byte is plain: its bytes are those that came.
             content_bytes: content.bytes_read(),
             framed_to: content.bytes_read(),
+            waiting_since: None,
             content,
             framer,
             gaps: gaps.into(),
@@ -131,18 +138,8 @@ impl Front {
         }
         loop {
             while let Some(framed) = self.framer.next() {
-                match framed {
-                    Framed::Chunk(chunk) => {
-                        self.framed_to = chunk.offset() + chunk.bytes().len() as u64;
-                        return Ok(Pulled::Chunk(chunk, self.pass.take()));
-                    }
-                    Framed::LongLine(piece) => {
-                        if let Some(line) = self.aside.add(&piece)? {
-                            let line = LongLine { end: self.framer.offset(), ..line };
-                            self.framed_to = line.end;
-                            return Ok(Pulled::LongLine(line));
-                        }
-                    }
+                if let Some(pulled) = self.framed(framed)? {
+                    return Ok(pulled);
                 }
             }
             if self.gap_is_done() {
@@ -169,7 +166,16 @@ impl Front {
                 Ok(0) => self.end(),
                 Ok(_) if self.content.has_changed() => return Ok(Pulled::Changed),
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Pulled::Later),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !self.has_waited() {
+                        return Ok(Pulled::Later);
+                    }
+                    self.waiting_since = None;
+                    let Some(framed) = self.framer.next_early() else { return Ok(Pulled::Later) };
+                    if let Some(pulled) = self.framed(framed)? {
+                        return Ok(pulled);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.framer.finish();
@@ -177,6 +183,28 @@ impl Front {
                 }
             }
         }
+    }
+
+    /// What comes of something that was cut off; nothing of a part of a line.
+    fn framed(&mut self, framed: Framed) -> Result<Option<Pulled>, LoadError> {
+        self.waiting_since = None;
+        match framed {
+            Framed::Chunk(chunk) => {
+                self.framed_to = chunk.offset() + chunk.bytes().len() as u64;
+                Ok(Some(Pulled::Chunk(chunk, self.pass.take())))
+            }
+            Framed::LongLine(piece) => {
+                let Some(line) = self.aside.add(&piece)? else { return Ok(None) };
+                let line = LongLine { end: self.framer.offset(), ..line };
+                self.framed_to = line.end;
+                Ok(Some(Pulled::LongLine(line)))
+            }
+        }
+    }
+
+    /// Lines have waited long enough for what does not come.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.waiting_since.is_some_and(|since| since.elapsed() >= WAIT_MOST)
     }
 
     /// Reads on: what is to be done into the framer, what is done past it.
@@ -197,6 +225,9 @@ impl Front {
             let wanted = gap.end.map_or(space.len(), left).min(space.len());
             let read = self.content.read(&mut space[..wanted])?;
             self.framer.filled(read);
+            if read > 0 {
+                self.waiting_since.get_or_insert_with(Instant::now);
+            }
             read
         };
         self.content_bytes += read as u64;
@@ -434,6 +465,33 @@ mod tests {
             assert_eq!(end.received.unwrap().blake3, blake3::hash(text).to_hex().to_string());
             assert_eq!(end.failure, None);
         }
+    }
+
+    #[test]
+    fn lines_do_not_wait_for_what_does_not_come() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(LocalStore::new(folder.path(), LocalStore::PRIVATE));
+        let pipe = Arc::new(crate::pipe::Pipe::new(1000, Arc::default(), None, 0));
+        let content = Content::new(Box::new(PipeReader::new(Arc::clone(&pipe))), "x", Arc::default(), 23);
+        let aside = Aside::new(store, "staging/aside-0".to_owned());
+        let gaps = vec![Gap::WHOLE];
+        let mut front = Front::new(content, Framer::new(100, 1000), Arc::default(), 8 << 20, aside, gaps);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut look = |bytes: &[u8], ago: Duration| {
+            runtime.block_on(pipe.push(bytes.to_vec().into()));
+            let first = front.pull(None).unwrap();
+            assert!(matches!(first, Pulled::Later) && !front.has_waited(), "they may yet become a chunk");
+            front.waiting_since = Instant::now().checked_sub(ago);
+            match front.pull(None).unwrap() {
+                Pulled::Chunk(chunk, _) => Some(chunk.bytes().to_vec()),
+                Pulled::Later => None,
+                _ => panic!("no other thing has come"),
+            }
+        };
+        assert_eq!(look(b"{}\n[1", WAIT_MOST / 2), None);
+        assert_eq!(look(b",2]\n{", WAIT_MOST), Some(b"{}\n[1,2]\n".to_vec()));
+        assert_eq!(look(b"\"a\"", WAIT_MOST), None);
+        assert!(!front.has_waited(), "a part of a line is not looked at again and again");
     }
 
     #[test]

@@ -282,13 +282,19 @@ impl Reading {
         !matches!(self.file.place, Place::Remote(_))
     }
 
-    /// Whether nobody pulls from it right now, and how many bytes can be read; None if there are none now.
+    /// Whether nobody pulls from it right now, and how many bytes can be read; None if there are none now, and no lines
+    /// that have waited long enough for more.
     fn readable(&self) -> Option<(bool, u64)> {
+        let stage = self.stage.try_lock();
         let bytes = match &self.file.place {
-            Place::Remote(pipe) => pipe.ready()? as u64,
+            Place::Remote(pipe) => match (pipe.ready(), &stage) {
+                (Some(bytes), _) => bytes as u64,
+                (None, Ok(stage)) if matches!(&**stage, Stage::Open(front) if front.has_waited()) => 0,
+                (None, _) => return None,
+            },
             Place::File(_) | Place::Stdin | Place::Nowhere => self.left.load(Relaxed),
         };
-        let busy = matches!(self.stage.try_lock(), Err(TryLockError::WouldBlock));
+        let busy = matches!(stage, Err(TryLockError::WouldBlock));
         Some((!busy, bytes))
     }
 }

@@ -247,6 +247,15 @@ impl Framer {
         None
     }
 
+    /// Like [`next`](Iterator::next), but does not wait for a chunk to be full: for lines that have waited long enough.
+    /// `None`: no whole line is there.
+    pub fn next_early(&mut self) -> Option<Framed> {
+        if self.bom == Bom::MayCome && !self.settle_bom() {
+            return None;
+        }
+        if self.long.is_some() { self.long_piece() } else { self.cut() }
+    }
+
     fn cut(&mut self) -> Option<Framed> {
         let long = self.first_long_line();
         if long == Some(self.start) {
@@ -326,15 +335,9 @@ impl Iterator for Framer {
     type Item = Framed;
 
     fn next(&mut self) -> Option<Framed> {
-        if self.bom == Bom::MayCome && !self.settle_bom() {
+        if !self.finished && self.long.is_none() && self.filled - self.start < self.chunk_bytes {
             return None;
         }
-        if self.long.is_some() {
-            return self.long_piece();
-        }
-        if !self.finished && self.filled - self.start < self.chunk_bytes {
-            return None;
-        }
-        self.cut()
+        self.next_early()
     }
 }

@@ -1,8 +1,12 @@
 //! An undisturbed export.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
 use lakehaul_fetch::Level;
 use lakehaul_load::{RawFiles, RunStatus, Since};
-use lakehaul_sim::{Compressed, Gzip, Listed, Personality};
+use lakehaul_sim::{At, Compressed, Fault, Gzip, Listed, Personality, Target, When};
 
 use crate::scene::{Scene, members};
 
@@ -66,6 +70,38 @@ fn finished_batches_are_loaded_while_the_server_still_exports() {
     scene.is_whole(&summary);
     let listed = scene.notes.listed.lock().unwrap().clone();
     assert!(listed.len() > 1, "files were listed before the end: {listed:?}");
+}
+
+/// Every file stalls for two seconds shortly before its end. The lines before that become rows meanwhile.
+#[test]
+fn lines_of_a_slow_link_do_not_wait_for_more() {
+    let stall = Duration::from_secs(2);
+    let scene = Scene::new(Personality::Smart, |scenario| {
+        scenario.members(&members()).fault(Target::EachFile, When::First(1), Fault::stall_at(At::FromEnd(5), stall))
+    });
+    let done = AtomicBool::new(false);
+    let (summary, first_rows) = std::thread::scope(|scope| {
+        let first_rows = scope.spawn(|| {
+            let mut begun = None;
+            while !done.load(Relaxed) {
+                let progress = scene.notes.progress.lock().unwrap().clone();
+                if progress.as_ref().is_some_and(|progress| progress.bytes_read.load(Relaxed) > 0) {
+                    let begun = *begun.get_or_insert_with(Instant::now);
+                    if progress.is_some_and(|progress| progress.rows.load(Relaxed) > 0) {
+                        return Some(begun.elapsed());
+                    }
+                }
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+            None
+        });
+        let summary = scene.export(&scene.request()).unwrap();
+        done.store(true, Relaxed);
+        (summary, first_rows.join().unwrap())
+    });
+    scene.is_whole(&summary);
+    let waited = first_rows.expect("rows came before the end");
+    assert!(waited < Duration::from_secs(1), "the first row came after {waited:?}");
 }
 
 #[test]

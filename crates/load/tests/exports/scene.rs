@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use lakehaul_fetch::{Auth, ClientOptions, ExportParameters, Kind, SecretStyle};
 use lakehaul_load::{
-    AfterExport, Clock, Earlier, Event, ExportRequest, LoadError, LoadOptions, LoadSummary, Observer, RawFiles,
-    RunRecord, Silent, Since, SystemClock, Warning, export,
+    AfterExport, Clock, Earlier, Event, ExportRequest, LoadError, LoadOptions, LoadSummary, Observer, Progress,
+    RawFiles, RunRecord, Silent, Since, SystemClock, Warning, export,
 };
 use lakehaul_sim::members::{Members, MembersOptions, Split};
 use lakehaul_sim::{Personality, Scenario, Sim};
@@ -15,6 +15,7 @@ use lakehaul_sim::{Personality, Scenario, Sim};
 pub(crate) struct Notes {
     pub(crate) warnings: Mutex<Vec<Warning>>,
     pub(crate) listed: Mutex<Vec<usize>>,
+    pub(crate) progress: Mutex<Option<Arc<Progress>>>,
 }
 
 impl Observer for Notes {
@@ -22,6 +23,7 @@ impl Observer for Notes {
         match event {
             Event::Warning(warning) => self.warnings.lock().unwrap().push(warning),
             Event::FilesListed { files } => self.listed.lock().unwrap().push(files),
+            Event::Planned { progress, .. } => *self.progress.lock().unwrap() = Some(Arc::clone(progress)),
             _ => {}
         }
     }
