@@ -9,7 +9,7 @@
 pub mod ours;
 pub mod peers;
 
-use std::fs;
+use std::{fs, io};
 use std::path::{Path, PathBuf};
 
 /// One export file, decompressed.
@@ -39,6 +39,22 @@ pub fn export_files() -> (PathBuf, Vec<ExportFile>) {
         .collect();
     files.sort_by_key(|file| std::cmp::Reverse(file.text.len()));
     (folder, files)
+}
+
+/// The `.ndjson` files of a folder, the largest first, so that no thread ends with a large one alone.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn ndjson_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|extension| extension == "ndjson") {
+            files.push((entry.metadata()?.len(), entry.path()));
+        }
+    }
+    files.sort_by(|a, b| b.cmp(a));
+    Ok(files.into_iter().map(|(_, path)| path).collect())
 }
 
 fn read(path: &Path) -> Option<ExportFile> {

@@ -1,7 +1,7 @@
 //! The yardstick: NDJSON to Parquet as one would do it with arrow-json, schema from a sample, and `ArrowWriter`.
 //!
 //! Usage: `compare-arrow-json FOLDER OUT [THREADS]`. Each `.ndjson` file of the folder becomes one Parquet file (zstd
-//! 1), the largest first, two files at a time. The schema is inferred from a file's first 1,000 lines: what comes later
+//! 1), the largest first, two files at a time; how many rows there are is printed. The schema is inferred from a file's first 1,000 lines: what comes later
 //! and does not fit it is dropped or cut (`9.9463` in an integer column becomes `9`), so this is the fastest honest use
 //! of the library, not a lossless one.
 
@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use arrow_json::ReaderBuilder;
 use arrow_json::reader::infer_json_schema;
+use lakehaul_benches::ndjson_files;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -31,6 +32,7 @@ const BATCH_ROWS: usize = 8192;
 const READ_BYTES: usize = 1 << 20;
 
 #[expect(clippy::disallowed_methods, reason = "a program of its own, which takes its own arguments")]
+#[expect(clippy::print_stdout, reason = "what it has found")]
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, out, rest @ ..] = arguments.as_slice() else {
@@ -42,23 +44,14 @@ fn main() -> Result<(), Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let files = ndjson_files(Path::new(folder))?;
     // One file at a time per thread: rayon's splitting in halves would start the small ones early.
-    pool.install(|| files.par_iter().with_max_len(1).try_for_each(|file| convert(file, Path::new(out))))
+    let convert = |file: &PathBuf| convert(file, Path::new(out));
+    let rows = pool.install(|| files.par_iter().with_max_len(1).map(convert).sum::<Result<i64, _>>())?;
+    println!("rows {rows}");
+    Ok(())
 }
 
-/// The largest first, so that no thread ends with a large one alone.
-fn ndjson_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.path().extension().is_some_and(|extension| extension == "ndjson") {
-            files.push((entry.metadata()?.len(), entry.path()));
-        }
-    }
-    files.sort_by(|a, b| b.cmp(a));
-    Ok(files.into_iter().map(|(_, path)| path).collect())
-}
-
-fn convert(source: &Path, out: &Path) -> Result<(), Failure> {
+/// How many rows the file has.
+fn convert(source: &Path, out: &Path) -> Result<i64, Failure> {
     let mut file = File::open(source)?;
     let (schema, _) = infer_json_schema(BufReader::new(&file), Some(SAMPLED_LINES))?;
     file.rewind()?;
@@ -74,6 +67,5 @@ fn convert(source: &Path, out: &Path) -> Result<(), Failure> {
     for batch in batches {
         writer.write(&batch?)?;
     }
-    writer.close()?;
-    Ok(())
+    Ok(writer.close()?.file_metadata().num_rows())
 }
