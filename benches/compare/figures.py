@@ -75,7 +75,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, metavar="CORPUS")
     parser.add_argument("--bytes", type=float, default=1.2e9, metavar="N", help="about how large the copied lines are in all")
-    parser.add_argument("--members", type=int, default=20000, metavar="N", help="how many are generated for each seed")
+    parser.add_argument("--members", type=int, default=8000, metavar="N", help="how many are generated for each seed")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="where the data are made, and stay")
     parser.add_argument("--prototype", type=Path, metavar="BINARY", help="a contestant more; see run.py")
     parser.add_argument("--into", type=Path, default=HERE.parent / "FIGURES.md", metavar="FILE")
