@@ -9,8 +9,8 @@
 pub mod ours;
 pub mod peers;
 
-use std::{fs, io};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// One export file, decompressed.
 #[derive(Debug)]

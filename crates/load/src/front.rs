@@ -179,6 +179,7 @@ impl Front {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.framer.finish();
+                    self.waiting_since = None;
                     self.failure = Some(error.to_string());
                 }
             }

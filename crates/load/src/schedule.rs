@@ -7,7 +7,7 @@
 
 use std::collections::BinaryHeap;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::bell::Bell;
@@ -20,6 +20,13 @@ use crate::{Event, LoadError, Observer, OutputFile, Progress};
 
 /// What an input without a size is taken for: more than any file.
 const UNKNOWN_BYTES: u64 = u64::MAX / 2;
+
+/// So many chunks in a row are pulled from a server's file that brings more than a chunk at a time: the tables of its type are
+/// in the cache, and what has been guessed still holds. Then the others get their turn, before their server gives up.
+const IN_A_ROW: u32 = 64;
+
+/// With less waiting, a turn is too short to be worth staying for.
+const WORTH_STAYING_BYTES: usize = 512 << 10;
 
 /// The files of a run and how far each is read.
 #[derive(Default)]
@@ -60,6 +67,8 @@ pub(crate) struct Reading {
     plain: AtomicBool,
     stage: Mutex<Stage>,
     exhausted: AtomicBool,
+    /// Chunks that were pulled since it was chosen.
+    in_a_row: AtomicU32,
     /// Raw bytes that have not been read, roughly.
     left: AtomicU64,
     size: u64,
@@ -132,7 +141,7 @@ impl Schedule {
 
     /// What a worker does next that has pulled from `current` before. `not`: a file that must wait for something else.
     pub(crate) fn turn(&self, current: Option<&Arc<Reading>>, not: Option<usize>) -> Turn {
-        if let Some(current) = current.filter(|current| current.is_local() && !current.is_exhausted()) {
+        if let Some(current) = current.filter(|current| !current.is_exhausted() && current.is_worth_staying()) {
             return Turn::File(Arc::clone(current));
         }
         let mut board = self.board();
@@ -149,7 +158,10 @@ impl Schedule {
             .filter_map(|reading| Some((reading.readable()?, reading)))
             .max_by_key(|((free, bytes), _)| (*free, *bytes));
         match best {
-            Some((_, reading)) => Turn::File(Arc::clone(reading)),
+            Some((_, reading)) => {
+                reading.in_a_row.store(0, Relaxed);
+                Turn::File(Arc::clone(reading))
+            }
             None if board.open.is_empty() && board.closed => Turn::Done,
             None => Turn::Wait,
         }
@@ -195,6 +207,7 @@ impl Reading {
             plain: AtomicBool::new(true),
             stage: Mutex::new(Stage::Waiting),
             exhausted: AtomicBool::new(false),
+            in_a_row: AtomicU32::new(0),
             left: AtomicU64::new(size),
             size,
             account: Mutex::new(Account { file: account, ..Account::default() }),
@@ -277,9 +290,15 @@ impl Reading {
         self.exhausted.load(Relaxed)
     }
 
-    /// A local file's reads never wait for a peer, so a worker can stay with it.
-    fn is_local(&self) -> bool {
-        !matches!(self.file.place, Place::Remote(_))
+    /// A local file's reads never wait for a peer; a server's file may have more ready than a worker takes at once.
+    fn is_worth_staying(&self) -> bool {
+        match &self.file.place {
+            Place::Remote(pipe) => {
+                pipe.ready().is_some_and(|bytes| bytes >= WORTH_STAYING_BYTES)
+                    && self.in_a_row.fetch_add(1, Relaxed) < IN_A_ROW
+            }
+            Place::File(_) | Place::Stdin | Place::Nowhere => true,
+        }
     }
 
     /// Whether nobody pulls from it right now, and how many bytes can be read; None if there are none now, and no lines
@@ -322,7 +341,7 @@ mod tests {
     use crate::inputs::{FileIdentity, Place};
     use crate::journal::record::Version;
     use crate::manifest::Role;
-    use crate::pipe::{Pipe, PipeEnd};
+    use crate::pipe::{Pipe, PipeEnd, PipeReader};
 
     fn schedule_of(files: Vec<PlannedFile>) -> Schedule {
         let schedule = Schedule::default();
@@ -391,6 +410,13 @@ mod tests {
         runtime.block_on(pipes[1].push(vec![0; 20].into()));
         assert_eq!(picked(schedule.turn(Some(&first), None)).at, 1);
         assert_eq!(picked(schedule.turn(Some(&first), Some(1))).at, 0);
+        // Who brings much is stayed with, for a while.
+        let large = |bytes| runtime.block_on(pipes[1].push(vec![0; bytes].into()));
+        let mut reader = PipeReader::new(Arc::clone(&pipes[1]));
+        std::io::Read::read(&mut reader, &mut [0; 100]).unwrap();
+        large(WORTH_STAYING_BYTES);
+        let stayed = (0..).take_while(|_| picked(schedule.turn(Some(&second), Some(1))).at == 1).count();
+        assert_eq!(stayed, IN_A_ROW as usize);
         schedule.close();
         for pipe in pipes {
             pipe.end(PipeEnd::Whole { stated_bytes: None });

@@ -6,7 +6,7 @@
 
 mod footer;
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use parquet::basic::{Compression, ZstdLevel};
@@ -31,6 +31,12 @@ const MAGIC: &[u8; 4] = b"PAR1";
 /// How much of a part that is restored is read at a time.
 const READ_BYTES: usize = 1 << 20;
 
+/// How much is written at a time: most column chunks are far smaller, and a part has thousands.
+const WRITE_BYTES: usize = 256 << 10;
+
+/// Where a part's bytes go.
+pub(crate) type PartFile = BufWriter<HashedFile>;
+
 /// A part that is complete and durable under its staging name.
 #[derive(Debug, Clone)]
 pub(crate) struct FinishedPart {
@@ -46,7 +52,7 @@ pub(crate) struct PartWriter {
     path: String,
     schema: Arc<CompiledSchema>,
     properties: WriterPropertiesPtr,
-    out: TrackedWrite<HashedFile>,
+    out: TrackedWrite<PartFile>,
     failure: FirstFailure,
     row_groups: Vec<Arc<RowGroupFooter>>,
     rows: u64,
@@ -93,7 +99,7 @@ impl PartWriter {
         }
         let file = store.extend(path, end).map_err(WriteError::store("open", path))?;
         let mut part = PartWriter::over(file, path.to_owned(), schema, compression_level)?;
-        part.out.inner_mut().already = end;
+        part.out.inner_mut().get_mut().already = end;
         let mut offset = 0;
         while offset < end {
             let piece = there.read_at(offset, (end - offset).min(READ_BYTES as u64) as usize);
@@ -114,7 +120,7 @@ impl PartWriter {
         compression_level: i32,
     ) -> Result<Self, WriteError> {
         let failure = FirstFailure::default();
-        let out = TrackedWrite::new(HashedFile::new(file, failure.clone()));
+        let out = TrackedWrite::new(BufWriter::with_capacity(WRITE_BYTES, HashedFile::new(file, failure.clone())));
         let properties = properties(&schema.table, compression_level).map_err(WriteError::parquet(&path))?;
         Ok(PartWriter { path, schema, properties, out, failure, row_groups: Vec::new(), rows: 0 })
     }
@@ -134,7 +140,7 @@ impl PartWriter {
 
     /// The BLAKE3 of the bytes so far, in hex.
     pub(crate) fn blake3(&self) -> String {
-        self.out.inner().hasher.finalize().to_hex().to_string()
+        self.out.inner().get_ref().hasher.finalize().to_hex().to_string()
     }
 
     /// What the footer will say of the row group that was last written.
@@ -148,14 +154,14 @@ impl PartWriter {
 
     /// Makes the row groups so far durable, from another thread.
     pub(crate) fn syncer(&self) -> Result<Box<dyn StoreSync>, WriteError> {
-        self.out.inner().file.syncer().map_err(WriteError::store("sync", &self.path))
+        self.out.inner().get_ref().file.syncer().map_err(WriteError::store("sync", &self.path))
     }
 
     /// Appends a row group. `fill` appends each of the schema's columns, in order, to the row group's writer.
     pub(crate) fn row_group(
         &mut self,
         rows: u64,
-        fill: impl FnOnce(&mut SerializedRowGroupWriter<'_, HashedFile>) -> Result<(), WriteError>,
+        fill: impl FnOnce(&mut SerializedRowGroupWriter<'_, PartFile>) -> Result<(), WriteError>,
     ) -> Result<(), WriteError> {
         let ordinal = self.row_groups.len() as i32;
         let mut footer = None;
@@ -195,7 +201,9 @@ impl PartWriter {
         let footer = footer.map_err(WriteError::parquet(&self.path))?;
         let written = self.out.write_all(&footer).and_then(|()| self.out.flush());
         written.map_err(|source| self.failed("write", source))?;
-        let (file, bytes, blake3) = self.out.into_inner().map_err(WriteError::parquet(&self.path))?.into_parts();
+        let out = self.out.into_inner().map_err(WriteError::parquet(&self.path))?;
+        let out = out.into_inner().map_err(|error| WriteError::store("write", &self.path)(error.into_error()))?;
+        let (file, bytes, blake3) = out.into_parts();
         file.finish().map_err(WriteError::store("finish", &self.path))?;
         Ok(FinishedPart { path: self.path, rows: self.rows, bytes, blake3, schema: self.schema })
     }

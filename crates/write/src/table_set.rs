@@ -36,8 +36,10 @@ pub struct TableSet {
     saved: Saved,
     /// The table of the newest row.
     newest: Option<&'static str>,
-    /// Bytes of JSON since memory was last looked at.
+    /// Bytes of JSON since memory was last looked at, for whatever reason.
     unseen: usize,
+    /// And since it was looked at between chunks.
+    since_room: usize,
 }
 
 #[derive(Debug)]
@@ -154,6 +156,7 @@ impl TableSet {
             saved: Saved::default(),
             newest: None,
             unseen: 0,
+            since_room: 0,
         }
     }
 
@@ -175,9 +178,13 @@ impl TableSet {
         for name in full {
             self.flush(name)?;
         }
-        let share = |bytes: usize| bytes - bytes / ROOM_SHARE;
-        let (row_group_bytes, builder_bytes) = (self.run.options.row_group_bytes, self.run.options.builder_bytes);
-        written |= self.keep_within(share(row_group_bytes), share(builder_bytes))?;
+        // To look costs as much as some hundred values, and thousands of small files are as many chunks.
+        if self.since_room >= LOOK_BYTES {
+            self.since_room = 0;
+            let share = |bytes: usize| bytes - bytes / ROOM_SHARE;
+            let (row_group_bytes, builder_bytes) = (self.run.options.row_group_bytes, self.run.options.builder_bytes);
+            written |= self.keep_within(share(row_group_bytes), share(builder_bytes))?;
+        }
         let mut settled = written;
         if written {
             for table in self.tables.values_mut() {
@@ -210,6 +217,7 @@ impl TableSet {
         table.grows = true;
         self.newest = Some(table.shared.resource_type());
         self.unseen += origin.json.len();
+        self.since_room += origin.json.len();
         let full = table.shredder.rows as usize >= self.run.options.row_group_rows;
         if full {
             let resource_type = table.shared.resource_type();
