@@ -23,6 +23,9 @@ const ZSTD_SKIPPABLE: &[u8] = b"\x2a\x4d\x18";
 /// The longest of them.
 const MAGIC_BYTES: usize = 4;
 
+/// How much is read to see them: all of a small file, so that it takes one read, and its hash begins with whole blocks.
+const FIRST_BYTES: usize = 32 << 10;
+
 /// How much is read at a time of a compressed file. Larger gains nothing: decompression is far slower.
 const READ_BYTES: usize = 128 << 10;
 
@@ -155,13 +158,12 @@ impl Content {
         let State::Sniffing(counted, magic) = &mut self.state else { return Ok(()) };
         let mut at_end = false;
         while magic.len() < MAGIC_BYTES && !at_end {
-            let mut rest = [0; MAGIC_BYTES];
-            let wanted = MAGIC_BYTES - magic.len();
-            match counted.read(&mut rest[..wanted]) {
-                Ok(read) => {
-                    magic.extend_from_slice(&rest[..read]);
-                    at_end = read == 0;
-                }
+            let before = magic.len();
+            magic.resize(FIRST_BYTES, 0);
+            let read = counted.read(&mut magic[before..]);
+            magic.truncate(before + read.as_ref().map_or(0, |&read| read));
+            match read {
+                Ok(read) => at_end = read == 0,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

@@ -145,11 +145,20 @@ struct List {
 
 impl List {
     fn push(&mut self, file: PlannedFile) {
+        let canonical = match &file.place {
+            // A file that is not there has no canonical path; it is known by the one it was given.
+            Place::File(path) => fs::canonicalize(path).unwrap_or_else(|_| path.clone()),
+            Place::Stdin | Place::Remote(_) | Place::Nowhere => PathBuf::new(),
+        };
+        self.push_known(file, canonical);
+    }
+
+    /// `canonical`: the path of a file on disk, without symbolic links.
+    fn push_known(&mut self, file: PlannedFile, canonical: PathBuf) {
         let new = match &file.place {
             Place::Stdin => !std::mem::replace(&mut self.stdin_seen, true),
             Place::Remote(_) | Place::Nowhere => true,
-            // A file that is not there has no canonical path; it is known by the one it was given.
-            Place::File(path) => self.seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())),
+            Place::File(_) => self.seen.insert(canonical),
         };
         if new {
             self.expanded.files.push(file);
@@ -180,8 +189,11 @@ impl List {
             let name = entry.file_name().to_string_lossy().into_owned();
             // As the shell's `*.ndjson`: no hidden files.
             let taken = !name.starts_with('.') && ENDINGS.iter().any(|ending| name.ends_with(ending));
-            if taken && !entry.path().is_dir() {
-                names.push((name, entry.path()));
+            // Told by the listing; only where a link leads has to be looked up, and with thousands of files that counts.
+            let is_link = entry.file_type().map_or(true, |of| of.is_symlink());
+            let is_folder = if is_link { entry.path().is_dir() } else { entry.file_type().is_ok_and(|of| of.is_dir()) };
+            if taken && !is_folder {
+                names.push((name, entry.path(), is_link));
             }
         }
         if names.is_empty() {
@@ -189,8 +201,14 @@ impl List {
             return Err(LoadError::NothingToLoad(why));
         }
         names.sort();
-        for (name, path) in names {
-            self.push(PlannedFile::new(name, Place::File(path)));
+        let home = fs::canonicalize(folder).map_err(unlisted)?;
+        for (name, path, is_link) in names {
+            let canonical = path.file_name().filter(|_| !is_link).map(|name| home.join(name));
+            let file = PlannedFile::new(name, Place::File(path));
+            match canonical {
+                Some(canonical) => self.push_known(file, canonical),
+                None => self.push(file),
+            }
         }
         Ok(())
     }
