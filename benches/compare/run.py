@@ -59,7 +59,7 @@ class Timed:
             log.seek(0)
             if process.returncode != 0:
                 said = log.read().decode(errors="replace")[-2000:]
-                raise Failed(f"{command[0]} ended with {process.returncode}:\n{said}")
+                raise Failed(f"{Path(command[0]).name} ended with {process.returncode}:\n{said}")
             self.printed = printed.read().decode()
         self.cpu_seconds = usage.ru_utime + usage.ru_stime
         self.peak_bytes = usage.ru_maxrss * 1024
