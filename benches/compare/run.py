@@ -90,8 +90,9 @@ def load_command(lakehaul, folder, lake, threads):
 
 
 def printed_rows(text):
-    found = re.search(r"\brows (\d+)", text)
-    return int(found[1]) if found else None
+    if found := re.search(r"\brows (\d+)", text):
+        return int(found[1])
+    raise Failed("it does not say how many rows it has made")
 
 
 def summed_rows(text):

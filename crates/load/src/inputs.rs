@@ -189,11 +189,10 @@ impl List {
             let name = entry.file_name().to_string_lossy().into_owned();
             // As the shell's `*.ndjson`: no hidden files.
             let taken = !name.starts_with('.') && ENDINGS.iter().any(|ending| name.ends_with(ending));
-            // Told by the listing; only where a link leads has to be looked up, and with thousands of files that counts.
-            let is_link = entry.file_type().map_or(true, |of| of.is_symlink());
-            let is_folder = if is_link { entry.path().is_dir() } else { entry.file_type().is_ok_and(|of| of.is_dir()) };
-            if taken && !is_folder {
-                names.push((name, entry.path(), is_link));
+            // The listing tells; only where a link leads has to be looked up, and with thousands of files that counts.
+            let told = entry.file_type().ok().filter(|of| !of.is_symlink());
+            if taken && !told.map_or_else(|| entry.path().is_dir(), |of| of.is_dir()) {
+                names.push((name, entry.path(), told.is_none()));
             }
         }
         if names.is_empty() {
