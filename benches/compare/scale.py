@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """A model, not a measurement: how a load's throughput grows with cores, from costs that were measured on one.
 
-    python3 benches/compare/scale.py [--serial 0.40] [--parallel 2.05] [--end 0.1] [--file-gigabytes 0.1]
+    python3 benches/compare/scale.py [--serial 0.16] [--parallel 2.27] [--end 0.1] [--file-gigabytes 0.1]
 
 What stops a load from growing is told from the code (ARCHITECTURE.md, "What workers share"):
 
-    --serial    ns a byte under a file's lock: read, hash, frame. One worker at a time a file
-    --parallel  ns a byte that a worker spends alone: scan, shred, encode, compress, write
+    --serial    ns a byte under a file's lock: read, frame. One worker at a time a file
+    --parallel  ns a byte that a worker spends alone: hash, scan, shred, encode, compress, write
     --end       seconds at the end that one thread works alone: ledger, renames, syncs
 
-Both come from costs.py (ns a kB / 1000): the first is "hash", "read from the page cache" and "lines and UTF-8", the second all
-else. The model gives each chunk of a megabyte to whoever is free, files in turn as the schedule does, and counts. It knows
+Both come from costs.py (ns a kB / 1000): the first is "read from the page cache" and "lines and UTF-8", which is too much (UTF-8
+is checked outside), the second all else. The model gives each chunk of a megabyte to whoever is free, files in turn as the schedule does, and counts. It knows
 nothing of memory bandwidth, turbo clocks or hyperthreads, which make real machines slower.
 """
 
@@ -50,8 +50,8 @@ def seconds_of(files, file_bytes, cores, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--serial", type=float, default=0.40, metavar="NS")
-    parser.add_argument("--parallel", type=float, default=2.05, metavar="NS")
+    parser.add_argument("--serial", type=float, default=0.16, metavar="NS")
+    parser.add_argument("--parallel", type=float, default=2.27, metavar="NS")
     parser.add_argument("--end", type=float, default=0.1, metavar="SECONDS")
     parser.add_argument("--file-gigabytes", type=float, default=0.1, metavar="GB", help="of each of many files")
     arguments = parser.parse_args()

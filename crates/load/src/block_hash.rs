@@ -4,6 +4,9 @@
 //! blocks, each a subtree of BLAKE3's tree (BLAKE3 paper, section 2.1), and from these the hash of the whole. What is known
 //! already, of blocks and of all that was read, is held against the bytes that come again: so a file that has changed is
 //! noticed whatever its server says.
+//!
+//! Subtrees do not depend on each other: of a large file, [`Piece`]s are hashed by whoever has their bytes and put together
+//! here in order.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +17,10 @@ use serde::{Deserialize, Serialize};
 /// Bytes of a block: a power of two. Larger ones are more to fetch again, smaller ones more to keep: this one costs 32
 /// bytes a MiB.
 pub(crate) const BLOCK_BYTES: u64 = 1 << 20;
+
+/// What a piece is hashed in: as much as the widest kernel of BLAKE3 takes at once. What a piece has at its edges is hashed
+/// where it is put together.
+const LEAF_BYTES: u64 = 16 << 10;
 
 /// Chaining values by block.
 pub(crate) type Blocks = BTreeMap<u64, ChainingValue>;
@@ -37,7 +44,11 @@ pub(crate) struct Known {
 pub(crate) struct BlockHash {
     /// Of the whole blocks so far.
     values: Vec<ChainingValue>,
-    /// Of the block that is coming, or of the last one if that has just become whole.
+    /// What a block is hashed in: a leaf or the whole block.
+    unit: u64,
+    /// Of the whole units of the block that is coming, or of the last one if that has just become whole.
+    units: Vec<ChainingValue>,
+    /// Of the unit that is coming, or of the last one if that has just become whole.
     hasher: Box<Hasher>,
     bytes: u64,
     known: Known,
@@ -52,12 +63,32 @@ impl BlockHash {
         let values: Vec<ChainingValue> = (0..first).map_while(|block| known.blocks.get(&block).copied()).collect();
         debug_assert_eq!(values.len() as u64, first, "every block before the first is known");
         let untold = values.len();
-        let mut hash = BlockHash { values, hasher: Box::default(), bytes: 0, known, untold, changed: false };
-        hash.bytes = hash.values.len() as u64 * BLOCK_BYTES;
-        if hash.bytes > 0 {
-            hash.hasher.set_input_offset(hash.bytes);
+        let bytes = values.len() as u64 * BLOCK_BYTES;
+        let mut hasher = Box::<Hasher>::default();
+        if bytes > 0 {
+            hasher.set_input_offset(bytes);
         }
-        hash
+        BlockHash { values, unit: BLOCK_BYTES, units: Vec::new(), hasher, bytes, known, untold, changed: false }
+    }
+
+    /// Of a file of which nothing is known, from its start, for [`add`](Self::add).
+    pub(crate) fn of_pieces() -> BlockHash {
+        BlockHash { unit: LEAF_BYTES, ..BlockHash::new(0, Known::default()) }
+    }
+
+    /// The next bytes, hashed elsewhere.
+    pub(crate) fn add(&mut self, piece: &Piece) {
+        debug_assert!(self.unit == LEAF_BYTES && self.bytes == piece.start);
+        self.update(&piece.head);
+        for &leaf in &piece.leaves {
+            self.begin_block();
+            self.bytes += LEAF_BYTES;
+            self.unit_is_whole(leaf);
+        }
+        if !piece.leaves.is_empty() {
+            self.begin_unit();
+        }
+        self.update(&piece.tail);
     }
 
     /// The block to go on with, for a file of which so much need not be read again. The last whole block before is read
@@ -75,13 +106,12 @@ impl BlockHash {
     /// The next bytes.
     pub(crate) fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let within = self.bytes % BLOCK_BYTES;
+            self.begin_block();
+            let within = self.bytes % self.unit;
             if within == 0 && self.bytes > 0 && self.hasher.count() > 0 {
-                // `reset` leaves the offset of the block before behind.
-                *self.hasher = Hasher::new();
-                self.hasher.set_input_offset(self.bytes);
+                self.begin_unit();
             }
-            let mut taken = bytes.len().min((BLOCK_BYTES - within) as usize);
+            let mut taken = bytes.len().min((self.unit - within) as usize);
             let to_check = self.known.prefix.as_ref().and_then(|prefix| prefix.bytes.checked_sub(self.bytes));
             if let Some(to_check @ 1..) = to_check {
                 taken = taken.min(usize::try_from(to_check).unwrap_or(usize::MAX));
@@ -89,15 +119,36 @@ impl BlockHash {
             self.hasher.update(&bytes[..taken]);
             self.bytes += taken as u64;
             bytes = &bytes[taken..];
-            if self.bytes.is_multiple_of(BLOCK_BYTES) {
-                let value = self.hasher.finalize_non_root();
-                let block = self.values.len() as u64;
-                self.changed |= self.known.blocks.get(&block).is_some_and(|known| *known != value);
-                self.values.push(value);
+            if self.bytes.is_multiple_of(self.unit) {
+                self.unit_is_whole(self.hasher.finalize_non_root());
             }
             if let Some(prefix) = self.known.prefix.take_if(|prefix| prefix.bytes == self.bytes) {
                 self.changed |= prefix.blake3 != self.finish();
             }
+        }
+    }
+
+    /// Forgets the units of a block that is whole.
+    fn begin_block(&mut self) {
+        if self.bytes.is_multiple_of(BLOCK_BYTES) {
+            self.units.clear();
+        }
+    }
+
+    /// The hasher is for the bytes that come.
+    fn begin_unit(&mut self) {
+        // `reset` leaves the offset of the unit before behind.
+        *self.hasher = Hasher::new();
+        self.hasher.set_input_offset(self.bytes);
+    }
+
+    fn unit_is_whole(&mut self, value: ChainingValue) {
+        self.units.push(value);
+        if self.bytes.is_multiple_of(BLOCK_BYTES) {
+            let value = subtree(&self.units, BLOCK_BYTES, self.unit);
+            let block = self.values.len() as u64;
+            self.changed |= self.known.blocks.get(&block).is_some_and(|known| *known != value);
+            self.values.push(value);
         }
     }
 
@@ -126,30 +177,73 @@ impl BlockHash {
 
     /// The BLAKE3 of all bytes, in hex.
     pub(crate) fn finish(&self) -> String {
-        if self.bytes <= BLOCK_BYTES {
-            return self.hasher.finalize().to_hex().to_string();
-        }
-        let mut leaves = self.values.clone();
-        if !self.bytes.is_multiple_of(BLOCK_BYTES) {
-            leaves.push(self.hasher.finalize_non_root());
-        }
-        let (left, right) = halves(&leaves, self.bytes);
+        let (leaves, leaf_bytes) = match self.bytes {
+            bytes if bytes <= self.unit => return self.hasher.finalize().to_hex().to_string(),
+            bytes if bytes <= BLOCK_BYTES => (self.units_so_far(), self.unit),
+            _ => (self.blocks_so_far(), BLOCK_BYTES),
+        };
+        let (left, right) = halves(&leaves, self.bytes, leaf_bytes);
         merge_subtrees_root(&left, &right, Mode::Hash).to_hex().to_string()
+    }
+
+    /// Of the block that is coming, the last unit cut short.
+    fn units_so_far(&self) -> Vec<ChainingValue> {
+        let mut units = self.units.clone();
+        if !self.bytes.is_multiple_of(self.unit) {
+            units.push(self.hasher.finalize_non_root());
+        }
+        units
+    }
+
+    fn blocks_so_far(&self) -> Vec<ChainingValue> {
+        let mut blocks = self.values.clone();
+        if !self.bytes.is_multiple_of(BLOCK_BYTES) {
+            blocks.push(subtree(&self.units_so_far(), self.bytes % BLOCK_BYTES, self.unit));
+        }
+        blocks
+    }
+}
+
+/// Bytes in the middle of a file, hashed as far as they can be without those beside them.
+pub(crate) struct Piece {
+    start: u64,
+    /// Up to the first leaf.
+    head: Vec<u8>,
+    leaves: Vec<ChainingValue>,
+    /// Behind the last leaf.
+    tail: Vec<u8>,
+}
+
+impl Piece {
+    /// `start`: of the bytes in their file.
+    pub(crate) fn of(start: u64, bytes: &[u8]) -> Piece {
+        // A file that ends with its first leaf is no tree: its hash is made of its bytes.
+        let to_leaf = if start == 0 { LEAF_BYTES } else { start.next_multiple_of(LEAF_BYTES) - start } as usize;
+        let (head, rest) = bytes.split_at(to_leaf.min(bytes.len()));
+        let leaves = rest.chunks_exact(LEAF_BYTES as usize);
+        let tail = leaves.remainder().to_vec();
+        let first = start + head.len() as u64;
+        let value = |(at, leaf): (usize, &[u8])| {
+            let mut hasher = Hasher::new();
+            hasher.set_input_offset(first + at as u64 * LEAF_BYTES);
+            hasher.update(leaf).finalize_non_root()
+        };
+        Piece { start, head: head.to_vec(), leaves: leaves.enumerate().map(value).collect(), tail }
     }
 }
 
 /// The chaining values of a tree's two halves.
-fn halves(leaves: &[ChainingValue], bytes: u64) -> (ChainingValue, ChainingValue) {
+fn halves(leaves: &[ChainingValue], bytes: u64, leaf_bytes: u64) -> (ChainingValue, ChainingValue) {
     let left_bytes = left_subtree_len(bytes);
-    let (left, right) = leaves.split_at((left_bytes / BLOCK_BYTES) as usize);
-    (subtree(left, left_bytes), subtree(right, bytes - left_bytes))
+    let (left, right) = leaves.split_at((left_bytes / leaf_bytes) as usize);
+    (subtree(left, left_bytes, leaf_bytes), subtree(right, bytes - left_bytes, leaf_bytes))
 }
 
-fn subtree(leaves: &[ChainingValue], bytes: u64) -> ChainingValue {
+fn subtree(leaves: &[ChainingValue], bytes: u64, leaf_bytes: u64) -> ChainingValue {
     if let [leaf] = leaves {
         return *leaf;
     }
-    let (left, right) = halves(leaves, bytes);
+    let (left, right) = halves(leaves, bytes, leaf_bytes);
     merge_subtrees_non_root(&left, &right, Mode::Hash)
 }
 
@@ -195,6 +289,25 @@ mod tests {
         }
         check(9 * BLOCK_BYTES, 4 << 20);
         check(2 * BLOCK_BYTES + 5, 1 << 10);
+    }
+
+    #[test]
+    fn the_hash_is_blake3_whoever_hashes_the_pieces() {
+        let beside = [-1, 0, 1, 5_000, 100_000];
+        let lengths = [0, LEAF_BYTES, BLOCK_BYTES, 2 * BLOCK_BYTES, 5 * BLOCK_BYTES].map(|len| len as i64);
+        for len in lengths.into_iter().flat_map(|len| beside.map(|beside| len + beside)).filter(|&len| len >= 0) {
+            let bytes = bytes(len as u64);
+            for piece_bytes in [7_001, LEAF_BYTES as usize, 300_007, BLOCK_BYTES as usize, 3 << 20] {
+                let (mut pieces, mut whole) = (BlockHash::of_pieces(), BlockHash::new(0, Known::default()));
+                for (at, piece) in bytes.chunks(piece_bytes).enumerate() {
+                    pieces.add(&Piece::of((at * piece_bytes) as u64, piece));
+                    whole.update(piece);
+                    assert_eq!(pieces.prefix(), whole.prefix(), "{len} bytes in pieces of {piece_bytes}");
+                    assert_eq!(pieces.untold(), whole.untold());
+                }
+                assert_eq!(pieces.finish(), blake3::hash(&bytes).to_hex().as_str(), "{len} in pieces of {piece_bytes}");
+            }
+        }
     }
 
     #[test]

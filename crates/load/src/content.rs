@@ -12,6 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::Progress;
 use crate::block_hash::{BlockHash, Blocks, Known, Prefix};
+use crate::hashing::{Hashing, PieceHash};
 
 /// RFC 1952, section 2.3.1.
 const GZIP: &[u8] = b"\x1f\x8b";
@@ -19,6 +20,9 @@ const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 /// RFC 8878, section 3.1.2: the last three bytes of a skippable frame's magic number; the first is 0x50 to 0x5f.
 const ZSTD_SKIPPABLE: &[u8] = b"\x2a\x4d\x18";
+
+/// The byte order mark in UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The longest of them.
 const MAGIC_BYTES: usize = 4;
@@ -37,6 +41,8 @@ pub(crate) struct Content {
     zstd_window_log_max: u32,
     /// It was announced as compressed.
     compressed_name: bool,
+    /// Its bytes are handed out to be hashed, if they are its text.
+    hand_out: bool,
 }
 
 enum State {
@@ -77,13 +83,25 @@ impl Content {
         zstd_window_log_max: u32,
         (first_block, known): (u64, Known),
     ) -> Content {
-        let counted = Counted { source, hash: BlockHash::new(first_block, known), progress };
+        let hash = Hashing::AsRead(BlockHash::new(first_block, known));
+        let counted = Counted { source, hash, progress };
         let compressed_name = name.ends_with(".gz") || name.ends_with(".zst");
         let state = match first_block {
             0 => State::Sniffing(counted, Vec::new()),
             _ => State::Plain(raw(Vec::new(), counted)),
         };
-        Content { state, zstd_window_log_max, compressed_name }
+        Content { state, zstd_window_log_max, compressed_name, hand_out: false }
+    }
+
+    /// Lets its bytes be hashed by those that they are [handed out](Self::hand_out) to, all of them, if they are its text. Of a
+    /// file of which nothing is known, before its first byte is read.
+    pub(crate) fn handing_out(self) -> Content {
+        Content { hand_out: true, ..self }
+    }
+
+    /// See [`Hashing::hand_out`].
+    pub(crate) fn hand_out(&mut self, len: usize) -> Option<(&Arc<PieceHash>, u64)> {
+        self.counted_mut()?.hash.hand_out(len)
     }
 
     /// The file is text as it comes, as far as is known yet.
@@ -114,7 +132,9 @@ impl Content {
     /// What has come so far: all of it, once a read has returned 0. None after an error in the first bytes.
     pub(crate) fn received(&self) -> Option<Received> {
         let counted = self.counted()?;
-        Some(Received { bytes: counted.hash.bytes(), blake3: counted.hash.finish() })
+        let Prefix { bytes, blake3 } = counted.hash.prefix();
+        debug_assert_eq!(bytes, counted.hash.bytes(), "all that was read was handed out");
+        Some(Received { bytes, blake3 })
     }
 
     /// Reads bytes as they come, past what makes text of them: only for their hash.
@@ -171,9 +191,15 @@ impl Content {
         if magic.is_empty() && self.compressed_name {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty, which no compressed file is"));
         }
-        let State::Sniffing(counted, magic) = std::mem::replace(&mut self.state, State::Broken) else { return Ok(()) };
+        let State::Sniffing(mut counted, magic) = std::mem::replace(&mut self.state, State::Broken) else {
+            return Ok(());
+        };
         let skippable = magic.first().is_some_and(|first| first >> 4 == 5) && magic[1..].starts_with(ZSTD_SKIPPABLE);
         let (gzip, zstd) = (magic.starts_with(GZIP), magic.starts_with(ZSTD) || skippable);
+        // A byte order mark is in no line, so in nothing that is handed out.
+        if self.hand_out && !gzip && !zstd && !magic.starts_with(BOM) {
+            counted.hash = Hashing::handed_out(magic.len() as u64);
+        }
         let raw = raw(magic, counted);
         self.state = if gzip {
             State::Gzip(Box::new(MultiGzDecoder::new(raw)))
@@ -227,14 +253,14 @@ fn damaged(format: &str, error: io::Error) -> io::Error {
 /// Hashes and counts what it reads.
 struct Counted {
     source: Box<dyn Read + Send>,
-    hash: BlockHash,
+    hash: Hashing,
     progress: Arc<Progress>,
 }
 
 impl Read for Counted {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(space)?;
-        self.hash.update(&space[..read]);
+        self.hash.read(&space[..read]);
         self.progress.bytes_read.fetch_add(read as u64, Relaxed);
         Ok(read)
     }

@@ -2,7 +2,7 @@
 //!
 //! In goes a file's [`Content`], and which stretches of it are still to be done; out come the chunks of these, and lines
 //! that are too long, put aside in the store. What an earlier process has done is read for its hash alone. A front is
-//! behind a lock: who pulls reads, hashes, decompresses and frames, and parses what it got after letting go. Lines
+//! behind a lock: who pulls reads, decompresses, frames, hashes what is not large, and parses what it got after letting go. Lines
 //! larger than [`LARGE_LINE_BYTES`] are in memory one at a time in the whole run.
 
 use std::collections::VecDeque;
@@ -17,6 +17,7 @@ use lakehaul_write::store::{Store, StoreWrite};
 use crate::LoadError;
 use crate::block_hash::{Blocks, Prefix};
 use crate::content::{Content, Received};
+use crate::hashing::PieceHash;
 use crate::inputs::Place;
 use crate::journal::replay::Gap;
 use crate::pipe::PipeReader;
@@ -50,8 +51,13 @@ pub(crate) struct Front {
     /// Held while a large line is in the framer.
     pass: Option<LargeLinePass>,
     aside: Aside,
+    /// Chaining values that nobody has been told of.
+    blocks: Blocks,
+    /// Where the newest chunk is to be added to.
+    unhashed: Option<Arc<PieceHash>>,
     /// Why the text broke off; the rest is read for the file's hash.
     failure: Option<String>,
+    /// What is known of its end, but for what was received: the last lines may yet be handed out.
     ended: Option<End>,
 }
 
@@ -126,6 +132,8 @@ impl Front {
             large_line_bytes,
             pass: None,
             aside,
+            blocks: Blocks::new(),
+            unhashed: None,
             failure: None,
             ended: None,
         }
@@ -145,8 +153,8 @@ impl Front {
             if self.gap_is_done() {
                 continue;
             }
-            if let Some(end) = &self.ended {
-                return Ok(Pulled::End(end.clone()));
+            if let Some(end) = self.ended.clone() {
+                return Ok(Pulled::End(End { received: self.content.received(), ..end }));
             }
             if self.failure.is_some() {
                 match self.drain() {
@@ -192,9 +200,15 @@ impl Front {
         match framed {
             Framed::Chunk(chunk) => {
                 self.framed_to = chunk.offset() + chunk.bytes().len() as u64;
+                self.unhashed = self.content.hand_out(chunk.bytes().len()).map(|(hash, _)| Arc::clone(hash));
                 Ok(Some(Pulled::Chunk(chunk, self.pass.take())))
             }
             Framed::LongLine(piece) => {
+                // Behind its bytes is no line end, or LF, or CR and LF.
+                let ending = (self.framer.offset() - piece.offset - piece.length) as usize;
+                if let Some((hash, start)) = self.content.hand_out(piece.bytes.len() + ending) {
+                    self.blocks.extend(hash.add(start, &[&piece.bytes[..], &b"\r\n"[2 - ending..]].concat()));
+                }
                 let Some(line) = self.aside.add(&piece)? else { return Ok(None) };
                 let line = LongLine { end: self.framer.offset(), ..line };
                 self.framed_to = line.end;
@@ -272,7 +286,14 @@ impl Front {
 
     /// Chaining values of its bytes that have come since the last time.
     pub(crate) fn new_blocks(&mut self) -> Blocks {
-        self.content.new_blocks()
+        let mut blocks = std::mem::take(&mut self.blocks);
+        blocks.extend(self.content.new_blocks());
+        blocks
+    }
+
+    /// Where the chunk is to be added to that was pulled last, if it was not hashed when it was read.
+    pub(crate) fn unhashed(&mut self) -> Option<Arc<PieceHash>> {
+        self.unhashed.take()
     }
 
     /// Bytes that have come so far, as they came.
@@ -293,7 +314,11 @@ impl Front {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Ok(0) | Err(_) => self.end(),
-            Ok(_) => {}
+            Ok(read) => {
+                if let Some((hash, start)) = self.content.hand_out(read) {
+                    self.blocks.extend(hash.add(start, &space[..read]));
+                }
+            }
         }
         true
     }
@@ -302,10 +327,10 @@ impl Front {
         if self.failure.is_none() {
             self.framer.finish();
         }
-        let (received, failure) = (self.content.received(), self.failure.clone());
+        let failure = self.failure.clone();
         // Of a file that breaks off now, an earlier process may have seen more.
         let seen = self.gaps.back().map_or(0, |gap| gap.start);
-        self.ended = Some(End { received, content_bytes: self.content_bytes.max(seen), failure });
+        self.ended = Some(End { received: None, content_bytes: self.content_bytes.max(seen), failure });
     }
 }
 
@@ -430,9 +455,18 @@ mod tests {
     }
 
     fn read_gaps(text: &[u8], max_line_bytes: usize, chunk_bytes: usize, gaps: Vec<Gap>) -> Read {
+        let content = || Content::new(Box::new(io::Cursor::new(text.to_vec())), "x", Arc::default(), 23);
+        let as_read = read_content(content(), text, max_line_bytes, chunk_bytes, gaps.clone());
+        if gaps == [Gap::WHOLE] {
+            let handed_out = read_content(content().handing_out(), text, max_line_bytes, chunk_bytes, gaps);
+            assert_eq!(handed_out, as_read);
+        }
+        as_read
+    }
+
+    fn read_content(content: Content, text: &[u8], max_line_bytes: usize, chunk_bytes: usize, gaps: Vec<Gap>) -> Read {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(LocalStore::new(folder.path(), LocalStore::PRIVATE));
-        let content = Content::new(Box::new(io::Cursor::new(text.to_vec())), "x", Arc::default(), 23);
         let aside = Aside::new(Arc::clone(&store), "staging/aside-0".to_owned());
         let framer = Framer::new(max_line_bytes, chunk_bytes);
         let mut front = Front::new(content, framer, Arc::default(), 8 << 20, aside, gaps);
@@ -440,6 +474,9 @@ mod tests {
         loop {
             match front.pull(used.take()).unwrap() {
                 Pulled::Chunk(chunk, _) => {
+                    if let Some(hash) = front.unhashed() {
+                        hash.add(chunk.offset(), chunk.bytes());
+                    }
                     lines.extend(chunk.lines().map(|line| (line.number(), line.offset(), line.bytes().to_vec())));
                     used = Some(chunk);
                 }
@@ -465,6 +502,23 @@ mod tests {
             assert_eq!(end.content_bytes, text.len() as u64);
             assert_eq!(end.received.unwrap().blake3, blake3::hash(text).to_hex().to_string());
             assert_eq!(end.failure, None);
+        }
+    }
+
+    #[test]
+    fn what_is_read_when_a_file_breaks_off_is_hashed() {
+        let text: Vec<u8> = [&b"{}\n[1"[..], &[b'x'; 300_000]].concat();
+        for handing_out in [false, true] {
+            let [whole, rest] = [&text[..100_000], &text[100_000..]].map(|part| io::Cursor::new(part.to_vec()));
+            let source = io::Read::chain(whole, Unopened::new(io::Error::other("it is gone")));
+            let source = io::Read::chain(source, rest);
+            let content = Content::new(Box::new(source), "x", Arc::default(), 23);
+            let content = if handing_out { content.handing_out() } else { content };
+            let (lines, _, end) = read_content(content, &text, 200_000, 1000, vec![Gap::WHOLE]);
+            assert_eq!((lines.len(), end.failure.as_deref()), (2, Some("it is gone")));
+            let received = end.received.unwrap();
+            assert_eq!(received.bytes, text.len() as u64, "handing out: {handing_out}");
+            assert_eq!(received.blake3, blake3::hash(&text).to_hex().as_str());
         }
     }
 

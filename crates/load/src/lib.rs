@@ -32,6 +32,7 @@ mod schedule;
 mod bell;
 mod pipe;
 mod front;
+mod hashing;
 mod content;
 mod block_hash;
 mod lines;

@@ -228,6 +228,7 @@ impl Reading {
         }
         let Stage::Open(front) = &mut *stage else { return Ok(None) };
         let pulled = pull(front)?;
+        let unhashed = front.unhashed();
         let mut blocks = Blocks::new();
         if let Pulled::Chunk(..) | Pulled::LongLine(_) | Pulled::End(_) = &pulled {
             blocks = front.new_blocks();
@@ -246,6 +247,10 @@ impl Reading {
                     close(*front);
                 }
             }
+        }
+        drop(stage);
+        if let (Some(hash), Pulled::Chunk(chunk, _)) = (unhashed, &pulled) {
+            blocks.extend(hash.add(chunk.offset(), chunk.bytes()));
         }
         Ok(Some((pulled, blocks)))
     }

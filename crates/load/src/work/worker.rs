@@ -18,6 +18,7 @@ use crate::asides::{Asides, Segment};
 use crate::block_hash::{BLOCK_BYTES, Blocks};
 use crate::content::Content;
 use crate::front::{self, Aside, End, Front, Pulled};
+use crate::hashing::Hashing;
 use crate::inputs::Place;
 use crate::journal::keeper::Brought;
 use crate::journal::record::{FileEnd, FileProgress, FileRecord, LineRange, TypeCounts};
@@ -206,6 +207,10 @@ impl<'s> Worker<'s> {
         let known = begun.map(BegunFile::known).unwrap_or_default();
         let window = budget.zstd_window_log_max;
         let content = Content::from_block(source, &file.name, Arc::clone(progress), window, (first_block, known));
+        let content = match bytes {
+            Some(bytes) if begun.is_none() && Hashing::should_hand_out(bytes) => content.handing_out(),
+            _ => content,
+        };
         let framer = self.shared.framers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let framer = framer.unwrap_or_else(|| Framer::new(budget.max_line_bytes, budget.chunk_bytes));
         let aside = format!("{}/long-{}-{}", staging(&plan.run), self.shared.attempt, reading.at);
