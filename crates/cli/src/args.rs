@@ -80,6 +80,9 @@ pub struct Args {
     /// What is told, and how.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// How a lake's store is reached.
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// What is done.
     #[command(subcommand)]
     pub command: Command,
@@ -154,6 +157,25 @@ pub struct OutputArgs {
     /// Read options from this TOML file instead of lakehaul/config.toml in your config folder
     #[arg(long, global = true, env = "LAKEHAUL_CONFIG", hide_env = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Options of every command that names a lake.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Object stores")]
+pub struct StoreArgs {
+    /// How an s3://, gs:// or az:// lake is reached, like region=eu-central-1 or endpoint=http://localhost:9000; repeatable
+    #[arg(long, global = true, env = "LAKEHAUL_STORE_OPTION", hide_env = true, value_name = "KEY=VALUE")]
+    #[arg(value_parser = store_option)]
+    pub store_option: Vec<(String, String)>,
+}
+
+/// The value may be a secret: it is in no message.
+fn store_option(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it is no KEY=VALUE")?;
+    match lakehaul_load::stores::knows_option(key) {
+        true => Ok((key.to_owned(), value.to_owned())),
+        false => Err(format!("no store has an option {key}")),
+    }
 }
 
 /// `lakehaul cat`

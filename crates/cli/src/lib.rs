@@ -16,6 +16,7 @@ pub mod report;
 pub mod exit;
 pub mod failure;
 pub mod signals;
+mod store_options;
 mod peak_memory;
 mod size;
 mod duration;
@@ -70,6 +71,11 @@ pub fn main() -> ExitCode {
         secrets: SecretVariables::read(|name| std::env::var_os(name)),
         state_folder: session::state_folder(|name| std::env::var_os(name)),
     };
+    lakehaul_load::stores::configure(store_options::gather(
+        std::env::vars_os(),
+        |path| std::fs::read_to_string(path).ok(),
+        &args.store.store_option,
+    ));
     match command::run(&args, manner, &given) {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -98,7 +98,7 @@ pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Res
     observer.event(Event::Publishing { parts: parts as usize, rows, bytes: part_bytes });
     store.sync().map_err(|source| LoadError::destination("sync", &staging(run), source))?;
     let file = CommitFile::new(moves, texts, record);
-    file.put(store)?;
+    file.put(store, plan.lake.fence())?;
     file.publish(store)?;
     Ok(summary(file.into_record(), by_type, &plan, warnings))
 }

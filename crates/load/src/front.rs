@@ -398,7 +398,10 @@ impl Aside {
             return Ok(None);
         }
         // Not made durable: it is copied into the quarantine before the run believes in anything.
-        let Some((path, _)) = self.open.take() else { return Ok(None) };
+        let Some((path, file)) = self.open.take() else { return Ok(None) };
+        if !self.store.shows_unfinished() {
+            file.finish().map_err(|source| LoadError::destination("write", &path, source))?;
+        }
         let LongLinePiece { line, offset, length, .. } = *piece;
         Ok(Some(LongLine { line, offset, length, end: offset + length, path }))
     }

@@ -23,7 +23,8 @@ use crate::{LoadError, RunRecord};
 
 const STAGING: &str = "_lake/staging";
 const PLAN: &str = "plan.json";
-const COMMIT: &str = "commit.json";
+const COMMIT: &str = "commit";
+const FENCE: &str = "fence-";
 const EXPORT: &str = "export.json";
 
 /// Version of these files; another one is not understood.
@@ -92,7 +93,7 @@ impl ExportFile {
     }
 }
 
-/// `commit.json`: everything that publishes a run, in the order in which it is done.
+/// `commit.json`, or `commit-<fence>.json`: everything that publishes a run, in the order in which it is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CommitFile {
     version: u32,
@@ -142,8 +143,8 @@ impl CommitFile {
     }
 
     /// From now on the run is finished, whatever happens to this process.
-    pub(crate) fn put(&self, store: &dyn Store) -> Result<(), LoadError> {
-        put(store, &format!("{}/{COMMIT}", staging(&self.record.run)), &pretty(self))
+    pub(crate) fn put(&self, store: &dyn Store, fence: u64) -> Result<(), LoadError> {
+        put(store, &commit_path(&self.record.run, fence), &pretty(self))
     }
 
     /// Makes the run visible; doing it again, or the rest of it, comes to the same.
@@ -168,6 +169,38 @@ fn put(store: &dyn Store, path: &str, text: &str) -> Result<(), LoadError> {
     store.put(path, text.as_bytes()).map_err(|source| LoadError::destination("write", path, source))
 }
 
+/// A commit says by its name who has written it.
+fn commit_path(run: &str, fence: u64) -> String {
+    match fence {
+        0 => format!("{}/{COMMIT}.json", staging(run)),
+        fence => format!("{}/{COMMIT}-{fence}.json", staging(run)),
+    }
+}
+
+/// Takes up a run that another holder of the lake has begun: from now on no commit counts that such a one may still write. A
+/// lock that dies with its holder leaves nobody who could.
+pub(crate) fn fence_off(lake: &Lake, run: &str) -> Result<(), LoadError> {
+    match lake.fence() {
+        0 => Ok(()),
+        fence => put(&*lake.store, &format!("{}/{FENCE}{fence}", staging(run)), ""),
+    }
+}
+
+/// The commit of a run that counts, among what is staged.
+fn valid_commit(run: &str, files: &[(String, u64)]) -> Option<String> {
+    let folder = staging(run);
+    let names = || files.iter().filter_map(|(path, _)| path.strip_prefix(&folder)?.strip_prefix('/'));
+    let fenced_off = names().filter_map(|name| name.strip_prefix(FENCE)?.parse::<u64>().ok()).max().unwrap_or(0);
+    // Without its plan it is of a run that was given up: it has come too late.
+    let has_plan = names().any(|name| name == PLAN);
+    let commits = names().filter_map(|name| {
+        let fence = name.strip_prefix(COMMIT)?.strip_suffix(".json")?;
+        let fence = if fence.is_empty() { 0 } else { fence.strip_prefix('-')?.parse::<u64>().ok()? };
+        (fence >= fenced_off && (fence == 0 || has_plan)).then(|| (fence, format!("{folder}/{name}")))
+    });
+    commits.max().map(|(_, path)| path)
+}
+
 /// Removes what a run has staged.
 pub(crate) fn discard(store: &dyn Store, run: &str) -> Result<(), LoadError> {
     let folder = staging(run);
@@ -187,7 +220,7 @@ pub(crate) fn discard_all_but(lake: &Lake, run: &str, needed: &HashSet<String>) 
         let name = path.strip_prefix(&folder).and_then(|name| name.strip_prefix('/')).unwrap_or_default();
         let own = [PLAN, EXPORT, "journal"].contains(&name) || name.starts_with("row_groups-");
         // Files kept as they came are looked at one by one (see `kept`).
-        let own = own || name.starts_with(pages::FOLDER);
+        let own = own || name.starts_with(pages::FOLDER) || name.starts_with(FENCE);
         if !own && !name.starts_with("raw/") && !needed.contains(&path) {
             lake.store.remove(&path).map_err(|source| LoadError::destination("remove", &path, source))?;
         }
@@ -207,20 +240,20 @@ pub(crate) fn names(lake: &Lake) -> Result<Vec<String>, LoadError> {
 /// The runs that have not finished, oldest first.
 pub(crate) fn unfinished(lake: &Lake) -> Result<Vec<Unfinished>, LoadError> {
     let files = lake.list(STAGING)?;
-    let there = |path: &str| files.iter().any(|(file, _)| file == path);
     let records = lake.list(RUNS)?;
     names(lake)?
         .into_iter()
         .map(|run| {
-            let (plan, commit) = (format!("{}/{PLAN}", staging(&run)), format!("{}/{COMMIT}", staging(&run)));
-            if there(&commit) {
-                return Ok(Unfinished::Committing(Box::new(read(lake, &commit)?)));
-            }
-            // The record is the last thing that is written: what died after it died while it tidied up.
+            // The record is the last thing that is written: what died after it died while it tidied up, and a commit that is
+            // still there, or has come since from one who had lost the lake, is done.
             if records.iter().any(|(record, _)| *record == record_path(&run)) {
                 return Ok(Unfinished::Left(run));
             }
-            let plan = if there(&plan) { Some(read::<PlanFile>(lake, &plan)?) } else { None };
+            if let Some(commit) = valid_commit(&run, &files) {
+                return Ok(Unfinished::Committing(Box::new(read(lake, &commit)?)));
+            }
+            let plan = format!("{}/{PLAN}", staging(&run));
+            let plan = if files.iter().any(|(file, _)| *file == plan) { Some(read::<PlanFile>(lake, &plan)?) } else { None };
             Ok(Unfinished::Working(run, plan))
         })
         .collect()

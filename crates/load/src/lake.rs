@@ -10,7 +10,7 @@ use lakehaul_schema::{Annotations, ElementTable, LAKE_SCHEMA, TableSchema};
 use lakehaul_write::store::{LocalStore, Store, StoreLock};
 use serde::{Deserialize, Serialize};
 
-use crate::journal;
+use crate::{journal, stores};
 use crate::{Layout, LoadError, LoadOptions, RunRecord};
 
 /// Whatever is not a table; an underscore hides it from Spark and Hive.
@@ -40,7 +40,7 @@ pub(crate) struct Lake {
     /// None: nothing has been published yet.
     pub(crate) settings: Option<LakeSettings>,
     /// Held by who writes.
-    _lock: Option<Box<dyn StoreLock>>,
+    lock: Option<Box<dyn StoreLock>>,
 }
 
 impl Lake {
@@ -49,34 +49,46 @@ impl Lake {
         if name.is_empty() {
             return Err(LoadError::Usage("the lake's folder has no name".to_owned()));
         }
-        if let Some((scheme, _)) = name.split_once("://") {
-            return Err(LoadError::Usage(format!("{name}: a lake is a local folder; {scheme} is not supported")));
-        }
-        if Path::new(name).exists() && !Path::new(name).is_dir() {
-            return Err(LoadError::Usage(format!("{name} is a file; a lake is a folder, name one or a new one")));
-        }
-        let open = |mode: u32| {
-            let store: Arc<dyn Store> = Arc::new(LocalStore::new(name, mode));
-            options.store_layer.iter().fold(store, |store, layer| layer.over(store))
+        let over = |store: Arc<dyn Store>| options.store_layer.iter().fold(store, |store, layer| layer.over(store));
+        let (store, private) = match stores::open(name)? {
+            Some(bucket) => (over(Arc::clone(&bucket)), over(bucket)),
+            None if Path::new(name).exists() && !Path::new(name).is_dir() => {
+                return Err(LoadError::Usage(format!("{name} is a file; a lake is a folder, name one or a new one")));
+            }
+            None => {
+                let open = |mode: u32| over(Arc::new(LocalStore::new(name, mode)));
+                (open(options.mode.unwrap_or(LocalStore::PRIVATE)), open(LocalStore::PRIVATE))
+            }
         };
-        let store = open(options.mode.unwrap_or(LocalStore::PRIVATE));
         let held = store.lock(LOCK).map_err(|source| LoadError::destination("make", LOCK, source))?;
         let Some(lock) = held else {
             return Err(LoadError::LakeHeld { lake: name.to_owned() });
         };
         let settings = read_settings(&*store)?;
-        let private = open(LocalStore::PRIVATE);
-        Ok(Lake { name: name.to_owned(), store, private, settings, _lock: Some(lock) })
+        Ok(Lake { name: name.to_owned(), store, private, settings, lock: Some(lock) })
     }
 
     /// Opens an existing lake to look at it.
     pub(crate) fn open_to_read(name: &str) -> Result<Lake, LoadError> {
-        if !Path::new(name).join(OWN).is_dir() {
-            return Err(LoadError::Usage(format!("{name} is no lake: it has no folder {OWN}")));
-        }
-        let store: Arc<dyn Store> = Arc::new(LocalStore::new(name, LocalStore::PRIVATE));
+        let no_lake = || LoadError::Usage(format!("{name} is no lake: it has no folder {OWN}"));
+        let store: Arc<dyn Store> = match stores::open(name)? {
+            Some(bucket) => {
+                let unreadable = |source| LoadError::LakeUnreadable { path: OWN.to_owned(), source };
+                if bucket.list(OWN).map_err(unreadable)?.is_empty() {
+                    return Err(no_lake());
+                }
+                bucket
+            }
+            None if Path::new(name).join(OWN).is_dir() => Arc::new(LocalStore::new(name, LocalStore::PRIVATE)),
+            None => return Err(no_lake()),
+        };
         let settings = read_settings(&*store)?;
-        Ok(Lake { name: name.to_owned(), private: Arc::clone(&store), store, settings, _lock: None })
+        Ok(Lake { name: name.to_owned(), private: Arc::clone(&store), store, settings, lock: None })
+    }
+
+    /// See [`StoreLock::fence`]; 0 for who only looks.
+    pub(crate) fn fence(&self) -> u64 {
+        self.lock.as_ref().map_or(0, |lock| lock.fence())
     }
 
     /// After something was published.

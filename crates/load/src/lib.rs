@@ -33,6 +33,7 @@ mod bell;
 mod pipe;
 mod front;
 mod hashing;
+pub mod stores;
 mod content;
 mod block_hash;
 mod lines;

@@ -177,7 +177,10 @@ pub(crate) fn reserve(
     let taken_up = taken_up.and_then(|plan| Some((plan.started.parse().ok()?, plan.run)));
     let is_taken_up = taken_up.is_some();
     let (started, run) = match taken_up {
-        Some((started, run)) => (started, run),
+        Some((started, run)) => {
+            journal::fence_off(&lake, &run)?;
+            (started, run)
+        }
         None => (started, new_run(&lake, started, &hash)?),
     };
     let file = PlanFile {

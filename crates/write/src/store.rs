@@ -34,6 +34,16 @@ pub trait Store: Send + Sync + Debug {
     fn lock(&self, path: &str) -> io::Result<Option<Box<dyn StoreLock>>> {
         Err(io::Error::new(io::ErrorKind::Unsupported, format!("this store cannot lock {path}")))
     }
+    /// Like [`put`](Self::put), where there is nothing yet; else [`io::ErrorKind::AlreadyExists`], but for the same bytes. A store
+    /// whose lock dies with its holder need not look.
+    fn put_new(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.put(path, bytes)
+    }
+    /// Whether others can read what was flushed of a file that is not finished, and whether such a file can be
+    /// [extended](Self::extend) cheaply. Where not, files are better finished than synced.
+    fn shows_unfinished(&self) -> bool {
+        true
+    }
     /// A small file's bytes.
     fn read(&self, path: &str) -> io::Result<Bytes> {
         let file = self.open(path)?;
@@ -43,7 +53,12 @@ pub trait Store: Send + Sync + Debug {
 }
 
 /// Holds a lock until it is dropped.
-pub trait StoreLock: Send + Sync + Debug {}
+pub trait StoreLock: Send + Sync + Debug {
+    /// Higher each time the lock is taken; 0 where its holder's death is sure to be its end.
+    fn fence(&self) -> u64 {
+        0
+    }
+}
 
 /// A file being written.
 pub trait StoreWrite: Write + Send {

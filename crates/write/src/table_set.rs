@@ -236,6 +236,11 @@ impl TableSet {
         for resource_type in self.types() {
             self.flush(resource_type)?;
         }
+        if !self.run.store.shows_unfinished() {
+            for resource_type in self.types() {
+                self.close_part(resource_type)?;
+            }
+        }
         let mut saved = std::mem::take(&mut self.saved);
         for table in self.tables.values_mut() {
             if let (true, Some(part)) = (std::mem::take(&mut table.untold), &table.open) {

@@ -28,6 +28,7 @@ pub(super) fn run(args: &SchemaArgs, manner: Manner) -> Result<Exit, Failure> {
     let schemas = chosen(schemas, &args.types)?;
     let location = match &args.location {
         Some(location) => location.clone(),
+        None if lakehaul_load::stores::is_url(&lake) => lake.clone(),
         None => std::path::absolute(&lake)?.to_string_lossy().into_owned(),
     };
     let dialects = match &args.dialect {

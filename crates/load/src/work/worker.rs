@@ -77,8 +77,12 @@ pub(super) struct Worker<'s> {
 impl<'s> Worker<'s> {
     /// Worker number `worker`. No keeper: what it does is not kept.
     pub(super) fn new(shared: &'s Shared<'s>, worker: usize, to_keeper: Option<SyncSender<Brought>>) -> Worker<'s> {
-        let name = format!("a{}w{worker}", shared.attempt);
         let Plan { engine, max_depth, budget, ref lake, ref run, .. } = *shared.plan;
+        // One that has lost the lake and does not know it yet writes beside its successor, not over it.
+        let name = match lake.fence() {
+            0 => format!("a{}w{worker}", shared.attempt),
+            fence => format!("a{}f{fence}w{worker}", shared.attempt),
+        };
         let tables = TableSet::new(Arc::clone(shared.tables), name.clone());
         let asides = Asides::new(Arc::clone(&lake.store), &staging(run), &name);
         Worker {
@@ -213,7 +217,7 @@ impl<'s> Worker<'s> {
         };
         let framer = self.shared.framers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let framer = framer.unwrap_or_else(|| Framer::new(budget.max_line_bytes, budget.chunk_bytes));
-        let aside = format!("{}/long-{}-{}", staging(&plan.run), self.shared.attempt, reading.at);
+        let aside = format!("{}/long-{}-{}-{}", staging(&plan.run), self.shared.attempt, plan.lake.fence(), reading.at);
         let aside = Aside::new(Arc::clone(&plan.lake.store), aside);
         let gaps = begun.map_or_else(|| vec![Gap::WHOLE], BegunFile::gaps);
         Ok(Front::new(content, framer, Arc::clone(&self.shared.gate), budget.large_line_bytes, aside, gaps))
@@ -247,8 +251,10 @@ impl<'s> Worker<'s> {
         at_most.is_zero() || since.elapsed() >= at_most.max(self.shared.started.elapsed() / LOST_SHARE)
     }
 
+    /// Where a part must end to be durable, more often than asked for makes small parts.
     fn is_worth_keeping(&self) -> bool {
-        self.shared.plan.checkpoint.is_zero() || self.saved_at.elapsed() >= WORTH_KEEPING
+        let Plan { checkpoint, lake, .. } = self.shared.plan;
+        checkpoint.is_zero() || (lake.store.shows_unfinished() && self.saved_at.elapsed() >= WORTH_KEEPING)
     }
 
     /// Brings all that is done to disk, and tells it.
@@ -278,8 +284,16 @@ impl<'s> Worker<'s> {
         let Worker { shared, sorter, unsaved, mut done, to_keeper, name, .. } = self;
         let mut saved = sorter.finish()?;
         let long = shared.started.elapsed() >= WORTH_KEEPING || shared.plan.checkpoint.is_zero();
-        if let Some(to_keeper) = to_keeper.filter(|_| long) {
-            tell(&to_keeper, &name, unsaved, &mut saved);
+        match to_keeper.filter(|_| long) {
+            Some(to_keeper) => tell(&to_keeper, &name, unsaved, &mut saved),
+            None if shared.plan.lake.store.shows_unfinished() => {}
+            // Nobody else can read them before.
+            None => {
+                for sync in std::mem::take(&mut saved.syncs) {
+                    let folder = staging(&shared.plan.run);
+                    sync.sync().map_err(|source| LoadError::destination("write a file of", &folder, source))?;
+                }
+            }
         }
         done.add(saved);
         Ok(done)

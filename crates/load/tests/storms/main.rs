@@ -10,5 +10,7 @@ mod same_lake;
 mod scene;
 mod every_call;
 mod durable_first;
+#[expect(clippy::unwrap_used, reason = "a bucket in memory that cannot be read is a failed test")]
+mod bucket;
 mod any_order;
 mod storm;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lakehaul_load::{LoadError, LoadOptions};
+use lakehaul_load::{ErrorKind, LoadError, LoadOptions};
 
 use super::{Finding, Grade};
 use crate::exit::Exit;
@@ -19,6 +19,9 @@ pub(super) fn findings(lake: Option<Result<String, Failure>>, options: Option<&L
         Some(Err(failure)) => return vec![Finding::failure(ABOUT, &failure)],
         Some(Ok(lake)) => lake,
     };
+    if lakehaul_load::stores::is_url(&lake) {
+        return in_store(lake, options);
+    }
     let path = Path::new(&lake);
     if path.exists() && !path.is_dir() {
         let grade = Grade::Problem(Exit::Usage);
@@ -41,6 +44,22 @@ pub(super) fn findings(lake: Option<Result<String, Failure>>, options: Option<&L
         let what = format!("{lake} does not exist yet; it will be made, and {} can be written", existing.display());
         return vec![Finding::ok(ABOUT, what)];
     }
+    look_unless_held(lake, options)
+}
+
+/// A lake in a store. Whether a new one can be written there is seen when it is.
+fn in_store(lake: String, options: Option<&LoadOptions>) -> Vec<Finding> {
+    match lakehaul_load::runs(&lake) {
+        Err(error) if error.kind() == ErrorKind::Usage => {
+            let what = format!("{lake} is no lake yet; it will be made, if the store lets you write there");
+            vec![Finding::ok(ABOUT, what)]
+        }
+        Err(error) => vec![Finding::failure(ABOUT, &Failure::to(format!("read {lake}"))(error))],
+        Ok(_) => look_unless_held(lake, options),
+    }
+}
+
+fn look_unless_held(lake: String, options: Option<&LoadOptions>) -> Vec<Finding> {
     let looked =
         lakehaul_load::held(&lake).and_then(|held| if held { Ok(None) } else { look(&lake, options).map(Some) });
     match looked {

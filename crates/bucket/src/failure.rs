@@ -1,0 +1,118 @@
+//! What a store's refusal means: a sentence that says what to do.
+//!
+//! In goes an error of `object_store`, out comes an [`io::Error`] whose kind callers decide by and whose text people read. Of a
+//! store's answer only its code is kept: bodies may name keys and signatures.
+
+use std::error::Error as _;
+use std::io::{self, ErrorKind};
+
+use object_store::Error;
+
+/// Codes that stores answer with (S3's "List of error codes", Google's XML API and Azure's blob errors), what to call the
+/// failure, and what to do.
+const KNOWN: [(&str, ErrorKind, &str); 19] = [
+    ("NoSuchBucket", ErrorKind::Other, "there is no such bucket; check its name, and make it first"),
+    ("ContainerNotFound", ErrorKind::Other, "there is no such container; check its name, and make it first"),
+    (
+        "ExpiredToken",
+        ErrorKind::PermissionDenied,
+        "the credentials have expired; get new ones and run the command again, it goes on where it was",
+    ),
+    ("TokenRefreshRequired", ErrorKind::PermissionDenied, "the credentials have expired; get new ones"),
+    (
+        "InvalidAccessKeyId",
+        ErrorKind::PermissionDenied,
+        "the access key is not known there; check AWS_ACCESS_KEY_ID and the endpoint",
+    ),
+    (
+        "SignatureDoesNotMatch",
+        ErrorKind::PermissionDenied,
+        "the secret key does not fit the access key; check AWS_SECRET_ACCESS_KEY",
+    ),
+    (
+        "AuthenticationFailed",
+        ErrorKind::PermissionDenied,
+        "the credentials were refused; check the account and its key, and this machine's clock",
+    ),
+    (
+        "RequestTimeTooSkewed",
+        ErrorKind::PermissionDenied,
+        "this machine's clock is more than a quarter of an hour off the store's; set it (NTP)",
+    ),
+    (
+        "AuthorizationHeaderMalformed",
+        ErrorKind::Other,
+        "the bucket is in another region; name it with AWS_REGION or --store-option region=…",
+    ),
+    (
+        "PermanentRedirect",
+        ErrorKind::Other,
+        "the bucket is in another region; name it with AWS_REGION or --store-option region=…",
+    ),
+    (
+        "IllegalLocationConstraint",
+        ErrorKind::Other,
+        "the bucket is in another region; name it with AWS_REGION or --store-option region=…",
+    ),
+    ("SlowDown", ErrorKind::Other, "the store asks for fewer requests and kept asking; run the command again later"),
+    ("ServerBusy", ErrorKind::Other, "the store asks for fewer requests and kept asking; run the command again later"),
+    ("AccessDenied", ErrorKind::PermissionDenied, DENIED),
+    ("AuthorizationPermissionMismatch", ErrorKind::PermissionDenied, DENIED),
+    ("EntityTooLarge", ErrorKind::Other, "the store takes no object of this size"),
+    ("QuotaExceeded", ErrorKind::StorageFull, "the bucket is full"),
+    ("InvalidBucketName", ErrorKind::Other, "the bucket's name is none that the store knows"),
+    ("KMS.DisabledException", ErrorKind::PermissionDenied, "the key that objects are encrypted with is disabled"),
+];
+
+const DENIED: &str = "the credentials may not do this; the bucket's policy has to allow reading, writing, listing and deleting under \
+                      the lake's path";
+
+/// The same failure for those who know files.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+pub(crate) fn failure(error: Error) -> io::Error {
+    let text = whole_text(&error);
+    if let Some((code, kind, what)) = KNOWN.iter().find(|(code, ..)| has_code(&text, code)) {
+        return io::Error::new(*kind, format!("{what} ({code})"));
+    }
+    match error {
+        Error::NotFound { .. } => io::Error::new(ErrorKind::NotFound, "there is no such object"),
+        Error::AlreadyExists { .. } | Error::Precondition { .. } => {
+            io::Error::new(ErrorKind::AlreadyExists, "another process has written it meanwhile")
+        }
+        Error::PermissionDenied { .. } => io::Error::new(ErrorKind::PermissionDenied, DENIED),
+        Error::Unauthenticated { .. } => io::Error::new(
+            ErrorKind::PermissionDenied,
+            "the store wants credentials, or others than these; see the README on where they are looked for",
+        ),
+        Error::NotSupported { .. } | Error::NotImplemented { .. } => {
+            io::Error::new(ErrorKind::Unsupported, "the store cannot do this")
+        }
+        _ => io::Error::other(without_body(&text)),
+    }
+}
+
+/// The error and what it was caused by.
+fn whole_text(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// S3 and Google say `<Code>…</Code>`; Azure does too, or in a header that the library puts into its text.
+fn has_code(text: &str, code: &str) -> bool {
+    text.contains(&format!("<Code>{code}</Code>"))
+}
+
+/// Up to the answer's body.
+fn without_body(text: &str) -> String {
+    let end = text.find('<').unwrap_or(text.len());
+    text[..end].trim_end_matches([':', ' ', '\n', '"']).to_owned()
+}

@@ -1,0 +1,127 @@
+//! Which store a URL names, and with which options it is opened.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::multipart::MultipartStore;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreScheme, RetryConfig};
+use url::Url;
+
+use crate::failure::failure;
+
+/// How long a request is tried again that the store is too busy for, or that gets no answer.
+const RETRY_AT_MOST: Duration = Duration::from_secs(120);
+
+/// Schemes of stores.
+const SCHEMES: [&str; 8] = ["s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss"];
+
+/// Whether `text` names a place in a store.
+pub fn is_url(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| SCHEMES.contains(&scheme))
+}
+
+/// A store's requests: objects, and uploads in pieces.
+pub trait Objects: ObjectStore + MultipartStore {}
+
+impl<T: ObjectStore + MultipartStore> Objects for T {}
+
+/// A place in a store: the store, and the path in it that all names begin with.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    pub(crate) objects: Arc<dyn Objects>,
+    root: Path,
+}
+
+impl Bucket {
+    /// The place that `url` names. `options`: keys and values as `object_store` has them for this kind of store, such as
+    /// `region`, `endpoint` or `aws_sse_kms_key_id`, the environment's variables among them. Keys of other stores are passed over.
+    ///
+    /// # Errors
+    /// The URL or an option is wrong ([`ErrorKind::InvalidInput`]), or credentials are incomplete.
+    pub fn open(url: &str, options: &[(String, String)]) -> io::Result<Bucket> {
+        let wrong = |why: &dyn Display| io::Error::new(ErrorKind::InvalidInput, format!("{url} names no place in a store: {why}"));
+        let parsed = Url::parse(url).map_err(|error| wrong(&error))?;
+        let (scheme, root) = ObjectStoreScheme::parse(&parsed).map_err(|error| wrong(&error))?;
+        let objects: Arc<dyn Objects> = match scheme {
+            ObjectStoreScheme::AmazonS3 => {
+                let mut builder = AmazonS3Builder::new().with_url(url).with_retry(retries());
+                for (key, value) in known::<AmazonS3ConfigKey>(options) {
+                    // A local server speaks plain HTTP; whoever names it so means it.
+                    if key == AmazonS3ConfigKey::Endpoint && value.starts_with("http://") {
+                        builder = builder.with_allow_http(true);
+                    }
+                    builder = builder.with_config(key, value);
+                }
+                Arc::new(builder.build().map_err(failure)?)
+            }
+            ObjectStoreScheme::GoogleCloudStorage => {
+                let mut builder = GoogleCloudStorageBuilder::new().with_url(url).with_retry(retries());
+                for (key, value) in known::<GoogleConfigKey>(options) {
+                    builder = builder.with_config(key, value);
+                }
+                Arc::new(builder.build().map_err(failure)?)
+            }
+            ObjectStoreScheme::MicrosoftAzure => {
+                let mut builder = MicrosoftAzureBuilder::new().with_url(url).with_retry(retries());
+                for (key, value) in known::<AzureConfigKey>(options) {
+                    if key == AzureConfigKey::Endpoint && value.starts_with("http://") {
+                        builder = builder.with_allow_http(true);
+                    }
+                    builder = builder.with_config(key, value);
+                }
+                Arc::new(builder.build().map_err(failure)?)
+            }
+            _ => return Err(wrong(&"its scheme is none of s3, gs, az, abfs")),
+        };
+        Ok(Bucket { objects, root })
+    }
+
+    /// A place in any store, such as one in memory.
+    ///
+    /// # Errors
+    /// `root` is no path.
+    pub fn within(objects: Arc<dyn Objects>, root: &str) -> io::Result<Bucket> {
+        let root = Path::parse(root).map_err(|error| io::Error::new(ErrorKind::InvalidInput, error.to_string()))?;
+        Ok(Bucket { objects, root })
+    }
+
+    /// Whether some kind of store knows an option of this name.
+    pub fn knows_option(key: &str) -> bool {
+        let key = key.to_ascii_lowercase();
+        AmazonS3ConfigKey::from_str(&key).is_ok()
+            || GoogleConfigKey::from_str(&key).is_ok()
+            || AzureConfigKey::from_str(&key).is_ok()
+    }
+
+    /// The object's path in the store. `path` is relative to the place; empty: the place itself.
+    pub(crate) fn at(&self, path: &str) -> io::Result<Path> {
+        let whole = match (self.root.as_ref(), path) {
+            ("", path) => path.to_owned(),
+            (root, "") => root.to_owned(),
+            (root, path) => format!("{root}/{path}"),
+        };
+        Path::parse(whole).map_err(|error| io::Error::new(ErrorKind::InvalidInput, error.to_string()))
+    }
+
+    /// The path relative to the place.
+    pub(crate) fn name_of(&self, path: &Path) -> String {
+        let path = path.as_ref();
+        let rest = path.strip_prefix(self.root.as_ref()).unwrap_or(path);
+        rest.strip_prefix('/').unwrap_or(rest).to_owned()
+    }
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig { retry_timeout: RETRY_AT_MOST, ..RetryConfig::default() }
+}
+
+fn known<K: FromStr>(options: &[(String, String)]) -> impl Iterator<Item = (K, &String)> {
+    options.iter().filter_map(|(key, value)| Some((K::from_str(&key.to_ascii_lowercase()).ok()?, value)))
+}

@@ -1,0 +1,177 @@
+//! A file on its way up: in pieces, several at a time, while it is written.
+//!
+//! In go bytes; once a piece is full it leaves, and whoever writes goes on. How many bytes are under way in the whole process is
+//! bounded; who has more waits. An upload that does not come to its end is aborted.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use object_store::multipart::PartId;
+use object_store::path::Path;
+use object_store::{Error, MultipartId, ObjectStoreExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+
+use crate::failure::failure;
+use crate::place::Bucket;
+use crate::store::Shared;
+use crate::{runtime, wait};
+
+/// A store takes 10,000 pieces of an upload; so each thousand is as much larger as the first is.
+const PIECES_OF_A_SIZE: usize = 1000;
+
+/// Pieces under way in the whole process.
+pub(crate) const PIECES_UNDER_WAY: usize = 12;
+
+/// Bytes that go up as one object.
+pub(crate) struct Upload {
+    shared: Arc<Shared>,
+    path: Path,
+    buffer: BytesMut,
+    bytes: u64,
+    begun: Option<Begun>,
+}
+
+/// An upload of more than one piece.
+struct Begun {
+    id: MultipartId,
+    /// Where it is noted, for whoever finds it half-way.
+    note: Path,
+    pieces: Vec<JoinHandle<io::Result<PartId>>>,
+}
+
+impl Upload {
+    pub(crate) fn new(shared: Arc<Shared>, path: Path) -> Upload {
+        Upload { shared, path, buffer: BytesMut::new(), bytes: 0, begun: None }
+    }
+
+    /// Bytes so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        self.bytes += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let pieces = self.begun.as_ref().map_or(0, |begun| begun.pieces.len());
+            let full = self.shared.habits.piece_bytes * (1 + pieces / PIECES_OF_A_SIZE);
+            let taken = bytes.len().min(full - self.buffer.len());
+            self.buffer.extend_from_slice(&bytes[..taken]);
+            bytes = &bytes[taken..];
+            if self.buffer.len() == full {
+                self.send()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets what is there leave as a piece.
+    fn send(&mut self) -> io::Result<()> {
+        self.shared.check()?;
+        let piece = self.buffer.split().freeze();
+        if self.begun.is_none() {
+            self.begun = Some(self.begin()?);
+        }
+        let permit = self.shared.permit()?;
+        let Some(begun) = &mut self.begun else { return Ok(()) };
+        let (bucket, path, id, at) = (self.shared.bucket.clone(), self.path.clone(), begun.id.clone(), begun.pieces.len());
+        begun.pieces.push(runtime()?.spawn(put_piece(bucket, path, id, at, piece, permit)));
+        Ok(())
+    }
+
+    fn begin(&self) -> io::Result<Begun> {
+        let (shared, path) = (Arc::clone(&self.shared), self.path.clone());
+        wait(async move {
+            let objects = &shared.bucket.objects;
+            let id = objects.create_multipart(&path).await.map_err(failure)?;
+            let note = shared.note()?;
+            let text = serde_json::json!({ "path": path.as_ref(), "id": id }).to_string();
+            objects.put(&note, text.into()).await.map_err(failure)?;
+            Ok(Begun { id, note, pieces: Vec::new() })
+        })?
+    }
+
+    /// Its bytes, if none have left.
+    pub(crate) fn into_unsent(mut self) -> Result<Bytes, Box<Upload>> {
+        if self.begun.is_some() { Err(Box::new(self)) } else { Ok(self.buffer.split().freeze()) }
+    }
+
+    /// The object is there, whole and durable.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.shared.check()?;
+        if self.begun.is_none() {
+            let (shared, path, bytes) = (Arc::clone(&self.shared), self.path.clone(), self.buffer.split().freeze());
+            return wait(async move {
+                shared.bucket.objects.put(&path, bytes.into()).await.map(drop).map_err(failure)
+            })?;
+        }
+        if !self.buffer.is_empty() {
+            self.send()?;
+        }
+        let Some(begun) = self.begun.take() else { return Ok(()) };
+        let (shared, path) = (Arc::clone(&self.shared), self.path.clone());
+        wait(async move {
+            let objects = &shared.bucket.objects;
+            let mut pieces = Vec::with_capacity(begun.pieces.len());
+            let mut failed = None;
+            for piece in begun.pieces {
+                match piece.await.map_err(io::Error::other).flatten() {
+                    Ok(piece) => pieces.push(piece),
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            if let Some(error) = failed {
+                abort(&shared.bucket, &path, &begun.id, &begun.note).await;
+                return Err(error);
+            }
+            // Between the pieces and their end there may have been hours.
+            shared.check()?;
+            objects.complete_multipart(&path, &begun.id, pieces).await.map_err(failure)?;
+            // A note too much is harmless: its upload is over.
+            let _ = objects.delete(&begun.note).await;
+            Ok(())
+        })?
+    }
+}
+
+impl Drop for Upload {
+    /// What is not finished is not wanted.
+    fn drop(&mut self) {
+        if let (Some(begun), Ok(runtime)) = (self.begun.take(), runtime()) {
+            let (bucket, path) = (self.shared.bucket.clone(), self.path.clone());
+            runtime.spawn(async move {
+                for piece in begun.pieces {
+                    let _ = piece.await;
+                }
+                abort(&bucket, &path, &begun.id, &begun.note).await;
+            });
+        }
+    }
+}
+
+async fn put_piece(
+    bucket: Bucket,
+    path: Path,
+    id: MultipartId,
+    at: usize,
+    bytes: Bytes,
+    permit: OwnedSemaphorePermit,
+) -> io::Result<PartId> {
+    let put = bucket.objects.put_part(&path, &id, at, bytes.into()).await;
+    drop(permit);
+    put.map_err(failure)
+}
+
+/// Takes an upload back. One that is over is fine.
+pub(crate) async fn abort(bucket: &Bucket, path: &Path, id: &MultipartId, note: &Path) {
+    // What cannot be aborted now is still noted, and the next writer tries again.
+    if let Ok(()) | Err(Error::NotFound { .. }) = bucket.objects.abort_multipart(path, id).await {
+        let _ = bucket.objects.delete(note).await;
+    }
+}
+
+/// Room for so many pieces.
+pub(crate) fn room() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(PIECES_UNDER_WAY))
+}

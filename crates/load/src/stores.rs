@@ -1,0 +1,56 @@
+//! Lakes that are not folders: which store a lake's name means, and with which options stores are opened.
+//!
+//! Options are the process's, as credentials are: `cli` gathers them from the environment and the command line, once.
+
+use std::sync::{Arc, OnceLock};
+
+use lakehaul_write::store::Store;
+
+use crate::LoadError;
+
+static OPTIONS: OnceLock<Vec<(String, String)>> = OnceLock::new();
+
+/// Sets keys and values that stores are opened with from now on; the last of a key counts. Only the first call does anything.
+pub fn configure(options: Vec<(String, String)>) {
+    // A second call is a second command in one process: there is none.
+    let _ = OPTIONS.set(options);
+}
+
+/// Whether a name means a place in a store, not a path.
+pub fn is_url(name: &str) -> bool {
+    name.contains("://")
+}
+
+/// Whether some kind of store knows an option of this name.
+#[cfg(feature = "cloud")]
+pub fn knows_option(key: &str) -> bool {
+    lakehaul_bucket::Bucket::knows_option(key)
+}
+
+/// Whether some kind of store knows an option of this name.
+#[cfg(not(feature = "cloud"))]
+pub fn knows_option(_: &str) -> bool {
+    false
+}
+
+/// The store that `name` means; None: it is a path.
+pub(crate) fn open(name: &str) -> Result<Option<Arc<dyn Store>>, LoadError> {
+    if is_url(name) { open_url(name).map(Some) } else { Ok(None) }
+}
+
+#[cfg(feature = "cloud")]
+fn open_url(name: &str) -> Result<Arc<dyn Store>, LoadError> {
+    let options = OPTIONS.get().map_or(&[][..], Vec::as_slice);
+    let opened = lakehaul_bucket::Bucket::open(name, options);
+    match opened {
+        Ok(bucket) => Ok(Arc::new(lakehaul_bucket::BucketStore::new(bucket, lakehaul_bucket::Habits::default()))),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(LoadError::Usage(error.to_string())),
+        Err(source) => Err(LoadError::destination("open", name, source)),
+    }
+}
+
+#[cfg(not(feature = "cloud"))]
+fn open_url(name: &str) -> Result<Arc<dyn Store>, LoadError> {
+    let why = "this build knows only local folders; build it with the feature `cloud`";
+    Err(LoadError::Usage(format!("{name} is a place in a store; {why}")))
+}
