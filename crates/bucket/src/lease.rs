@@ -56,6 +56,8 @@ struct LeaseFile {
     owner: Option<String>,
     /// How many times it was taken.
     fence: u64,
+    /// Unrenewed for so long, it is free.
+    lease_ms: u64,
     /// How many times it was renewed: so no two of its versions are alike.
     renewed: u64,
 }
@@ -94,25 +96,27 @@ impl Hold {
                     let modified = found.meta.last_modified;
                     let bytes = found.bytes().await.map_err(failure)?;
                     let file: LeaseFile = serde_json::from_slice(&bytes).map_err(io::Error::other)?;
+                    let lease = Duration::from_millis(file.lease_ms);
                     let is_over = match &seen {
                         _ if file.owner.is_none() => true,
                         None => {
                             seen = Some((version.clone(), asked));
                             let now = store_time(&bucket).await?;
-                            (now - modified).to_std().is_ok_and(|age| age >= habits.lease)
+                            (now - modified).to_std().is_ok_and(|age| age >= lease)
                         }
                         // Somebody renews it.
                         Some((before, _)) if before.e_tag != version.e_tag => return Ok(None),
-                        Some((_, since)) => since.elapsed() >= habits.lease,
+                        Some((_, since)) => since.elapsed() >= lease,
                     };
                     if !is_over {
-                        sleep(habits.renewal() / 2).await;
+                        sleep(lease / 10).await;
                         continue;
                     }
                     (file.fence + 1, PutMode::Update(version))
                 }
             };
-            let file = LeaseFile { owner: Some(owner.clone()), fence, renewed: 0 };
+            let lease_ms = habits.lease.as_millis() as u64;
+            let file = LeaseFile { owner: Some(owner.clone()), fence, lease_ms, renewed: 0 };
             let started = Instant::now();
             match put(&bucket, &path, &file, mode).await {
                 Ok(version) => {

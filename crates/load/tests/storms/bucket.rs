@@ -37,7 +37,7 @@ enum Fate {
     Death,
     /// It is carried out, and none that follow are.
     LastAct,
-    /// It is carried out once another process has done everything; what follows comes later still.
+    /// It and all that follow are carried out once another process has done everything.
     Late,
 }
 
@@ -106,7 +106,7 @@ impl FatefulObjects {
             Fate::Death if number >= at => Err(Self::failure()),
             Fate::LastAct if number == at => Ok(true),
             Fate::LastAct if number > at => Err(Self::failure()),
-            Fate::Late if number == at => {
+            Fate::Late if number >= at => {
                 tokio::task::block_in_place(|| self.gate.pass());
                 Ok(false)
             }
@@ -279,8 +279,8 @@ fn late(run: &InBucket, objects: &Arc<FatefulObjects>, threads: usize) {
         while !slow.is_finished() && !objects.gate.is_reached(Duration::from_millis(5)) {}
         if !slow.is_finished() {
             // Until it knows itself that it has lost the lake.
-            let objects = FatefulObjects::new(&run.objects, None);
-            let taken = run.load(&objects, lease, saving_always(1));
+            let quick = FatefulObjects::new(&run.objects, None);
+            let taken = run.load(&quick, LONG, saving_always(1));
             objects.gate.open();
             taken.unwrap();
         }
