@@ -7,6 +7,7 @@ mod local;
 use bytes::Bytes;
 use std::fmt::Debug;
 use std::io::{self, Write};
+use std::time::SystemTime;
 
 pub use local::LocalStore;
 
@@ -33,6 +34,11 @@ pub trait Store: Send + Sync + Debug {
     /// lets go. A store without locks says [`io::ErrorKind::Unsupported`].
     fn lock(&self, path: &str) -> io::Result<Option<Box<dyn StoreLock>>> {
         Err(io::Error::new(io::ErrorKind::Unsupported, format!("this store cannot lock {path}")))
+    }
+    /// When a file was last written. `None`: the store cannot tell.
+    fn modified(&self, path: &str) -> io::Result<Option<SystemTime>> {
+        let _ = path;
+        Ok(None)
     }
     /// A small file's bytes.
     fn read(&self, path: &str) -> io::Result<Bytes> {
