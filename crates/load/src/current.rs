@@ -55,10 +55,16 @@ impl Ledger {
         }
     }
 
+    /// The runs, each once: a copy of a record says nothing of its own.
+    pub(crate) fn distinct_runs(&self) -> impl Iterator<Item = &RunRecord> {
+        let mut names = HashSet::new();
+        self.runs.iter().filter(move |record| names.insert(record.run.as_str()))
+    }
+
     /// The tables after all compactions.
     pub(crate) fn tables(&self) -> Tables {
         let mut tables = Tables::default();
-        for record in &self.runs {
+        for record in self.distinct_runs() {
             for table in &record.tables {
                 let parts = tables.parts.entry(table.resource_type.clone()).or_default();
                 parts.extend(table.files.iter().map(|part| CurrentPart {

@@ -109,7 +109,8 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
         report.parts += 1;
         report.bytes = report.bytes.saturating_add(part.part.bytes);
     }
-    for together in sharing::sharing(records, &tables) {
+    let distinct: Vec<_> = ledger.distinct_runs().collect();
+    for together in sharing::sharing(&distinct, &tables) {
         report.findings.extend(check_runs(lake, &together, &leaves, &files, observer));
     }
     for committed in &publishing {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use lakehaul_schema::TableSchema;
+use parquet::file::reader::Length;
 
 use crate::error::WriteError;
 use crate::parquet_schema::CompiledSchema;
@@ -63,6 +64,10 @@ pub struct JoinedPart<'a> {
     gathered: Gathered,
     /// Of the row groups that were gathered, in their parts.
     waiting_bytes: u64,
+    /// What the footer will have to say, by what those of the parts say of as many row groups.
+    footer_bytes: u64,
+    /// The same of one row group, by the newest part.
+    row_group_footer_bytes: u64,
     options: TableOptions,
 }
 
@@ -82,7 +87,7 @@ impl<'a> JoinedPart<'a> {
         let options = TableOptions::default();
         let out = PartWriter::create(store, path, schema.clone(), options.compression_level)?;
         let gathered = Gathered::new(schema.clone());
-        Ok(JoinedPart { store, schema, out, gathered, waiting_bytes: 0, options })
+        Ok(JoinedPart { store, schema, out, gathered, waiting_bytes: 0, footer_bytes: 0, row_group_footer_bytes: 0, options })
     }
 
     /// Adds all rows of the part at `path`.
@@ -93,10 +98,14 @@ impl<'a> JoinedPart<'a> {
         let file = self.store.open(path).map_err(WriteError::store("open", path))?;
         let source = Source::open(file, path)?;
         check_columns(&source, &self.schema)?;
-        for index in 0..source.metadata.num_row_groups() {
+        let row_groups = 0..source.metadata.num_row_groups();
+        let data: u64 = row_groups.clone().map(|index| compressed_bytes(&source, index)).sum();
+        self.row_group_footer_bytes = source.file.len().saturating_sub(data) / row_groups.len().max(1) as u64;
+        for index in row_groups {
             if !is_tiny(&source, index) {
                 self.settle()?;
                 splice(&source, index, &mut self.out, self.options.compression_level)?;
+                self.footer_bytes += self.row_group_footer_bytes;
                 continue;
             }
             if self.gathered.rows() + source.rows(index) > self.options.row_group_rows as u64 {
@@ -113,7 +122,7 @@ impl<'a> JoinedPart<'a> {
 
     /// About how long it is by now.
     pub fn bytes(&self) -> u64 {
-        self.out.bytes() + self.waiting_bytes
+        self.out.bytes() + self.waiting_bytes + self.footer_bytes
     }
 
     /// Writes the rows that wait for others; then its length is known.
@@ -126,6 +135,7 @@ impl<'a> JoinedPart<'a> {
             return Ok(());
         }
         self.waiting_bytes = 0;
+        self.footer_bytes += self.row_group_footer_bytes;
         let chunks = self.gathered.encode(self.options.compression_level);
         let chunks = chunks.map_err(WriteError::parquet(self.out.path()))?;
         self.out.append(rows, chunks)

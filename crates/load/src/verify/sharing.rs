@@ -17,7 +17,7 @@ pub(super) struct Sharing<'l> {
 
 /// The runs and parts, in as small groups as may be, each in the order of its first run. Parts of no run that there is
 /// come last.
-pub(super) fn sharing<'l>(records: &'l [RunRecord], tables: &'l Tables) -> Vec<Sharing<'l>> {
+pub(super) fn sharing<'l>(records: &[&'l RunRecord], tables: &'l Tables) -> Vec<Sharing<'l>> {
     let number: BTreeMap<&str, usize> =
         records.iter().enumerate().map(|(at, record)| (record.run.as_str(), at)).collect();
     let runs_of = |part: &'l CurrentPart| part.runs.iter().filter_map(|of_run| number.get(of_run.run.as_str()).copied());
@@ -32,7 +32,7 @@ pub(super) fn sharing<'l>(records: &'l [RunRecord], tables: &'l Tables) -> Vec<S
         }
     }
     let mut groups: BTreeMap<usize, Sharing<'l>> = BTreeMap::new();
-    for (at, record) in records.iter().enumerate() {
+    for (at, &record) in records.iter().enumerate() {
         groups.entry(first_of(&mut earlier, at)).or_default().runs.push(record);
     }
     for (resource_type, part) in tables.all() {
