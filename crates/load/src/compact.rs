@@ -91,7 +91,12 @@ pub fn compact(
     };
     let before = tables.all().count() as u64;
     if joined.is_empty() {
-        return Ok(CompactSummary { kept_parts: before, warnings, seconds: begun.elapsed().as_secs_f64(), record: None });
+        return Ok(CompactSummary {
+            kept_parts: before,
+            warnings,
+            seconds: begun.elapsed().as_secs_f64(),
+            record: None,
+        });
     }
     let (new_tables, moves) = place(joined, &name, |resource_type| settings.layout.folder(resource_type));
     let record = CompactionRecord {
@@ -169,7 +174,8 @@ impl Work<'_> {
         let mut joined = Vec::new();
         for (resource_type, parts) in &tables.parts {
             let schema = schemas.iter().find(|schema| schema.resource_type() == resource_type);
-            let missing = || LoadError::LakeDamaged { path: schema_path(resource_type), why: "it is missing".to_owned() };
+            let missing =
+                || LoadError::LakeDamaged { path: schema_path(resource_type), why: "it is missing".to_owned() };
             let table = TableWork { work: self, schema: schema.ok_or_else(missing)? };
             table.parts(parts, &mut joined)?;
         }
@@ -203,7 +209,8 @@ impl<'w> TableWork<'w> {
         let mut open: Option<Together<'_>> = None;
         for part in parts {
             self.work.interrupted()?;
-            let shape = PartShape::of(&*self.work.lake.store, &part.part.path, self.schema).map_err(self.unread(part))?;
+            let shape =
+                PartShape::of(&*self.work.lake.store, &part.part.path, self.schema).map_err(self.unread(part))?;
             let is_narrow = shape.missing_leaves > 0;
             let small = part.part.bytes < part_bytes;
             let alone = |is_due| Together { parts: vec![part.clone()], joined: None, is_due };

@@ -55,8 +55,8 @@ mod error;
 pub use cat::cat;
 pub use commit::commit;
 pub use compact::{
-    CompactRequest, CompactSummary, CompactedPart, CompactedTable, CompactionRecord, CompactionTotals, ReplacedPart, RowsOfRun,
-    compact,
+    CompactRequest, CompactSummary, CompactedPart, CompactedTable, CompactionRecord, CompactionTotals, ReplacedPart,
+    RowsOfRun, compact,
 };
 pub use error::{ErrorKind, LoadError};
 pub use event::{Event, Observer, Progress, Silent, Warning};

@@ -99,9 +99,7 @@ pub(crate) fn open(name: &str, options: &LoadOptions) -> Result<Opened, LoadErro
                 commit.publish(&*lake.store)?;
                 warnings.push(match commit.record() {
                     Committed::Run(record) => Warning::PublishedLate { run: record.run.clone() },
-                    Committed::Compaction(record) => {
-                        Warning::CompactedLate { compaction: record.compaction.clone() }
-                    }
+                    Committed::Compaction(record) => Warning::CompactedLate { compaction: record.compaction.clone() },
                 });
             }
             Unfinished::Left(run) | Unfinished::Compacting(run) => journal::discard(&*lake.store, &run)?,

@@ -101,9 +101,12 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
         }
         report.rows = record.tables.iter().map(|table| table.rows).fold(report.rows, u64::saturating_add);
     }
-    report.findings.extend(tables.faults.iter().map(|(compaction, what)| {
-        VerifyFinding { path: compaction_path(compaction), what: what.clone() }
-    }));
+    report.findings.extend(
+        tables
+            .faults
+            .iter()
+            .map(|(compaction, what)| VerifyFinding { path: compaction_path(compaction), what: what.clone() }),
+    );
     for (resource_type, part) in tables.all() {
         named.add_part(resource_type, &part.part.path);
         report.parts += 1;

@@ -87,7 +87,16 @@ impl<'a> JoinedPart<'a> {
         let options = TableOptions::default();
         let out = PartWriter::create(store, path, schema.clone(), options.compression_level)?;
         let gathered = Gathered::new(schema.clone());
-        Ok(JoinedPart { store, schema, out, gathered, waiting_bytes: 0, footer_bytes: 0, row_group_footer_bytes: 0, options })
+        Ok(JoinedPart {
+            store,
+            schema,
+            out,
+            gathered,
+            waiting_bytes: 0,
+            footer_bytes: 0,
+            row_group_footer_bytes: 0,
+            options,
+        })
     }
 
     /// Adds all rows of the part at `path`.

@@ -33,8 +33,8 @@ mod error;
 
 pub use deleted_resources::DeletedResources;
 pub use error::{AppendError, WriteError};
-pub use record_batch::BatchBuilder;
 pub use joined::{JoinedPart, PartShape};
+pub use record_batch::BatchBuilder;
 pub use restore::{LaidDownPart, LaidDownRowGroup};
 pub use run_tables::{FileReceipt, RunTables, TableNote, TableOptions};
 pub use shred::Origin;

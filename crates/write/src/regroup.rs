@@ -12,15 +12,14 @@ use parquet::basic::Type;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{ByteArray, DataType, FixedLenByteArray};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 use rayon::prelude::*;
 
 use crate::columns::{BytesLeaf, Storage};
-use crate::encode::{
-    Booleans, ChunkLevels, Deltas, EncodedChunk, Fixed, NoValues, PageValues, StatisticsLevel,
-};
+use crate::encode::{Booleans, ChunkLevels, Deltas, EncodedChunk, Fixed, NoValues, PageValues, StatisticsLevel};
 use crate::error::WriteError;
 use crate::parquet_schema::CompiledSchema;
 use crate::part::ChunkAt;
@@ -91,13 +90,15 @@ impl Gathered {
                 continue;
             };
             let there = source.metadata.row_group(row_group).column(at).column_descr();
-            let form = |column: &ColumnDescPtr| (column.physical_type(), column.max_def_level(), column.max_rep_level());
+            let form =
+                |column: &ColumnDescPtr| (column.physical_type(), column.max_def_level(), column.max_rep_level());
             if form(column) != form(&source.metadata.file_metadata().schema_descr().column(at)) {
                 let why = format!("its column {} is of another type than the table's", there.path());
                 return Err(WriteError::not_a_lake_file(source.path, why));
             }
             let reader = bytes.reader(source, row_group, at).map_err(WriteError::parquet(source.path))?;
-            let has_bounds = source.metadata.page_index().is_some_and(|index| index.column_index(row_group, at).is_some());
+            let has_bounds =
+                source.metadata.page_index().is_some_and(|index| index.column_index(row_group, at).is_some());
             leaf.decode(column, reader, rows, has_bounds).map_err(WriteError::parquet(source.path))?;
         }
         self.rows += rows;
@@ -235,8 +236,7 @@ fn read<T: DataType>(mut reader: ColumnReaderImpl<T>, rows: u64) -> Result<(Leve
     let (mut repetition, mut definition, mut values) = (Vec::new(), Vec::new(), Vec::new());
     let mut left = rows as usize;
     while left > 0 {
-        let (records, _, _) =
-            reader.read_records(left, Some(&mut definition), Some(&mut repetition), &mut values)?;
+        let (records, _, _) = reader.read_records(left, Some(&mut definition), Some(&mut repetition), &mut values)?;
         if records == 0 {
             return Err(ParquetError::EOF(format!("a column chunk has {left} of {rows} rows too few")));
         }
@@ -260,10 +260,9 @@ struct RowGroupBytes {
 
 impl RowGroupBytes {
     fn read(source: &Source<'_>, row_group: usize) -> Result<RowGroupBytes, WriteError> {
-        let ranges = source.metadata.row_group(row_group).columns().iter().map(|column| column.byte_range());
-        let (start, end) = ranges.fold((u64::MAX, 0), |(start, end), (offset, length)| {
-            (start.min(offset), end.max(offset + length))
-        });
+        let ranges = source.metadata.row_group(row_group).columns().iter().map(ColumnChunkMetaData::byte_range);
+        let (start, end) =
+            ranges.fold((u64::MAX, 0), |(start, end), (offset, length)| (start.min(offset), end.max(offset + length)));
         let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
         let bytes = source.file.get_bytes(start, length).map_err(WriteError::parquet(source.path))?;
         Ok(RowGroupBytes { start, bytes })

@@ -190,10 +190,9 @@ impl<'a> Missing<'a> {
             let levels = match sibling {
                 Some(sibling) => source.levels_of(self.row_group, ancestor, sibling)?,
                 // The root: a slot a row.
-                None => AncestorLevels {
-                    repetition: Vec::new(),
-                    definition: vec![0; source.rows(self.row_group) as usize],
-                },
+                None => {
+                    AncestorLevels { repetition: Vec::new(), definition: vec![0; source.rows(self.row_group) as usize] }
+                }
             };
             self.levels.insert(ancestor.to_vec(), levels);
         }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use lakehaul_parse::{Chunk, DirectCursor, Scratch};
 use rayon::prelude::*;
 
+use crate::LoadError;
 use crate::cat::{open_part, unread};
 use crate::lake::Lake;
-use crate::LoadError;
 
 use super::fingerprint::{fingerprint, no_resource};
 use super::sums::Collect;

@@ -20,7 +20,8 @@ pub(super) struct Sharing<'l> {
 pub(super) fn sharing<'l>(records: &[&'l RunRecord], tables: &'l Tables) -> Vec<Sharing<'l>> {
     let number: BTreeMap<&str, usize> =
         records.iter().enumerate().map(|(at, record)| (record.run.as_str(), at)).collect();
-    let runs_of = |part: &'l CurrentPart| part.runs.iter().filter_map(|of_run| number.get(of_run.run.as_str()).copied());
+    let runs_of =
+        |part: &'l CurrentPart| part.runs.iter().filter_map(|of_run| number.get(of_run.run.as_str()).copied());
     // Each run points to an earlier one of its group, or to itself.
     let mut earlier: Vec<usize> = (0..records.len()).collect();
     for (_, part) in tables.all() {

@@ -62,9 +62,13 @@ fn leaves(scene: &Scene, part: &str) -> usize {
 /// of lists, repeated and unique values.
 fn awkward(at: u32) -> String {
     let wide = match at % 5 {
-        0 => r#","extension":[{"url":"u","valueDecimal":1.50},{"url":"v","extension":[{"url":"w","valueString":"x"}]}]"#,
+        0 => {
+            r#","extension":[{"url":"u","valueDecimal":1.50},{"url":"v","extension":[{"url":"w","valueString":"x"}]}]"#
+        }
         1 => r#","name":[{"given":["a",null],"_given":[null,{"id":"x"}]},{"family":"b"}],"gender":null"#,
-        2 => r#","text":{"status":"generated","div":"<div>long</div>"},"multipleBirthInteger":3,"deceasedBoolean":true"#,
+        2 => {
+            r#","text":{"status":"generated","div":"<div>long</div>"},"multipleBirthInteger":3,"deceasedBoolean":true"#
+        }
         3 => r#","contained":[{"resourceType":"X","a":1,"a":2}],"unknown":{"a":[1,{"b":null}]}"#,
         _ => r#","deceasedDateTime":"2026-01-31T10:00:00+01:00","photo":[{"data":"aGVsbG8=","size":5}]"#,
     };
@@ -159,7 +163,10 @@ fn narrow_parts_get_the_tables_columns_however_long_they_are() {
     // Nothing is small, so nothing is joined.
     let record = compact(&request(&scene, 1), &Noon, &Silent).unwrap().record.expect("one part is narrow");
     scene.check_sound();
-    assert_eq!(record.tables[0].files.iter().map(|part| part.replaces.len()).collect::<Vec<_>>(), vec![1; record.tables[0].files.len()]);
+    assert_eq!(
+        record.tables[0].files.iter().map(|part| part.replaces.len()).collect::<Vec<_>>(),
+        vec![1; record.tables[0].files.len()]
+    );
     for part in parts(&scene, "Patient") {
         assert_eq!(leaves(&scene, &format!("Patient/{part}")), widest, "{part}");
     }
@@ -216,7 +223,11 @@ fn what_cannot_be_compacted_is_told() {
     interrupted.options.interrupt.set();
     let error = compact(&interrupted, &Noon, &Silent).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Interrupted);
-    let held = lakehaul_load::plan(&scene.request(&[""], LoadOptions { new_run: true, ..LoadOptions::default() }), &Noon, &Silent);
+    let held = lakehaul_load::plan(
+        &scene.request(&[""], LoadOptions { new_run: true, ..LoadOptions::default() }),
+        &Noon,
+        &Silent,
+    );
     assert_eq!(try_compact(&scene).unwrap_err().kind(), ErrorKind::LakeHeld);
     drop(held);
 }
@@ -244,7 +255,10 @@ fn a_compactions_record_is_checked() {
     check(|record| record.totals.replaced_bytes += 1, &["its totals are not the sums of its tables"]);
     check(|record| record.tables.reverse(), &["the tables are not sorted by type"]);
     check(|record| record.tables[1].rows += 1, &["Patient has 42 rows, its parts have 41"]);
-    check(|record| record.tables[1].files[0].part.rows += 1, &["has 42 rows, those that it replaces have 41", "it has 41 rows, the ledger says 42"]);
+    check(
+        |record| record.tables[1].files[0].part.rows += 1,
+        &["has 42 rows, those that it replaces have 41", "it has 41 rows, the ledger says 42"],
+    );
     check(|record| record.tables[1].files[0].part.blake3.replace_range(..1, "x"), &["the hash differs"]);
     check(
         |record| {
@@ -267,7 +281,10 @@ fn a_compactions_record_is_checked() {
         },
         &["it replaces Patient/part-"],
     );
-    check(|record| record.tables[1].files[0].part.path = "Patient/x.parquet".to_owned(), &["is not where a part of Patient of this compaction would be", "no run record names it"]);
+    check(
+        |record| record.tables[1].files[0].part.path = "Patient/x.parquet".to_owned(),
+        &["is not where a part of Patient of this compaction would be", "no run record names it"],
+    );
 }
 
 #[test]
