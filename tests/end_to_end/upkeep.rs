@@ -44,7 +44,11 @@ fn a_lake_is_compacted_and_all_that_looks_at_it_finds_the_same() {
     assert_eq!(place.records("lake"), runs);
     place.run(&["verify", "lake"]).exits_with(0).prints("4 runs, 1 table, 1 Parquet file").prints("200 rows");
     place.run(&["verify", "lake", "--roundtrip", "in"]).exits_with(0).prints("0 differences: 200 resources");
-    place.run(&["report", "lake"]).exits_with(0).prints("All of it adds up.").prints("A compaction has put the rows of");
+    place
+        .run(&["report", "lake"])
+        .exits_with(0)
+        .prints("All of it adds up.")
+        .prints("A compaction has put the rows of");
     place.run(&["schema", "lake", "--dialect", "duckdb"]).exits_with(0).prints("Patient");
     // There is nothing left to do, and a finished load is still known to be finished.
     place.run(&["compact", "lake"]).exits_with(0).prints("needs no compaction: 1 Parquet file stay");
@@ -92,7 +96,10 @@ fn a_vacuum_shows_first_and_removes_what_it_has_shown() {
     outcome.exits_with(0).prints("part-nobody.parquet").prints("no record names it").prints("Nothing was removed.");
     let outcome = place.run(&["vacuum", "lake"]);
     outcome.exits_with(2).prints("part-nobody.parquet").tells("add --yes");
-    place.run(&["vacuum", "lake", "--yes", "--older-than", "11d"]).exits_with(0).prints("2 more are younger than 11 days");
+    place
+        .run(&["vacuum", "lake", "--yes", "--older-than", "11d"])
+        .exits_with(0)
+        .prints("2 more stay: younger than 11 days");
     assert_eq!(there(), [true, true, true]);
 
     let outcome = place.run(&["vacuum", "lake", "--yes", "--json"]);

@@ -121,7 +121,7 @@ pub enum Command {
     Cat(CatArgs),
     /// Check a lake against its ledger, or against the files that it was loaded from
     Verify(VerifyArgs),
-    /// Make a lake's Parquet files fewer and wider: join small ones, give old ones the columns that came later
+    /// Join a lake's small Parquet files, and widen old ones to their table's columns
     #[command(after_help = upkeep::COMPACT_EXAMPLES)]
     Compact(CompactArgs),
     /// Show what nothing in a lake refers to, and remove it

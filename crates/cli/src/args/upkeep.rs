@@ -11,10 +11,10 @@ Examples:
   lakehaul compact lake
   lakehaul compact lake --part-size 256MiB
 
-No row changes: each stays what it is, with the run, output file and line that it came from. What was
-done is in _lake/compactions; `lakehaul verify` checks it. While the new Parquet files take the
-place of the old ones, a reader that lists a table's folder can find rows twice, and one that has
-listed it before can miss a file: let it list again. To die is harmless: run the same again.
+No row changes: each stays what it is, with the run, output file and line that it came from.
+What was done is in _lake/compactions; `lakehaul verify` checks it. While the new Parquet files
+take the place of the old ones, a reader that lists a table's folder can find rows twice, and one
+that has listed it before can miss a file: let it list again. To die is harmless: run it again.
 
 Exit codes: 0 done, or nothing to do; 2 wrong usage; 8 the lake cannot be written; 9 another run
 holds the lake; 10 a part is not as the ledger says, and was left as it is; 130, 143 interrupted.";

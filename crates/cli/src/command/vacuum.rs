@@ -90,8 +90,8 @@ fn listing(strays: &[Stray], young: &[Stray], lake: &str, older_than: Duration) 
     let unknown = young.iter().filter(|stray| stray.age.is_none()).count();
     let young = young.len() - unknown;
     if young > 0 {
-        let what = figures::counted(young as u64, "more is", "more are");
-        text.push_str(&format!("{what} younger than {} and stay.\n", age(older_than)));
+        let what = figures::counted(young as u64, "more stays", "more stay");
+        text.push_str(&format!("{what}: younger than {}.\n", age(older_than)));
     }
     if unknown > 0 {
         let what = figures::counted(unknown as u64, "more stays", "more stay");
