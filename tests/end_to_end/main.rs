@@ -23,3 +23,4 @@ mod one_writer;
 mod searching;
 mod matching;
 mod logins;
+mod upkeep;

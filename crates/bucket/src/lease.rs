@@ -23,6 +23,9 @@ use crate::failure::failure;
 use crate::place::Bucket;
 use crate::{runtime, wait};
 
+/// Stores tell times in whole seconds.
+const CLOCK_GRAIN: Duration = Duration::from_secs(1);
+
 /// How a store is written.
 #[derive(Debug, Clone, Copy)]
 pub struct Habits {
@@ -102,7 +105,7 @@ impl Hold {
                         None => {
                             seen = Some((version.clone(), asked));
                             let now = store_time(&bucket).await?;
-                            (now - modified).to_std().is_ok_and(|age| age >= lease)
+                            (now - modified).to_std().is_ok_and(|age| age >= lease + CLOCK_GRAIN)
                         }
                         // Somebody renews it.
                         Some((before, _)) if before.e_tag != version.e_tag => return Ok(None),

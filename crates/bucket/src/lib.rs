@@ -36,7 +36,10 @@ fn runtime() -> io::Result<Handle> {
     let runtime = RUNTIME.get_or_init(|| {
         Builder::new_multi_thread().worker_threads(NETWORK_THREADS).thread_name("bucket").enable_all().build()
     });
-    runtime.as_ref().map(|runtime| runtime.handle().clone()).map_err(|error| io::Error::new(error.kind(), error.to_string()))
+    runtime
+        .as_ref()
+        .map(|runtime| runtime.handle().clone())
+        .map_err(|error| io::Error::new(error.kind(), error.to_string()))
 }
 
 /// Waits for `future`, from any thread: also from one that drives another runtime.

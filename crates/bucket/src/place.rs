@@ -46,7 +46,9 @@ impl Bucket {
     /// # Errors
     /// The URL or an option is wrong ([`ErrorKind::InvalidInput`]), or credentials are incomplete.
     pub fn open(url: &str, options: &[(String, String)]) -> io::Result<Bucket> {
-        let wrong = |why: &dyn Display| io::Error::new(ErrorKind::InvalidInput, format!("{url} names no place in a store: {why}"));
+        let wrong = |why: &dyn Display| {
+            io::Error::new(ErrorKind::InvalidInput, format!("{url} names no place in a store: {why}"))
+        };
         let parsed = Url::parse(url).map_err(|error| wrong(&error))?;
         let (scheme, root) = ObjectStoreScheme::parse(&parsed).map_err(|error| wrong(&error))?;
         let objects: Arc<dyn Objects> = match scheme {

@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt};
@@ -18,7 +19,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::failure::failure;
-use crate::lease::{Hold, Lease, Habits};
+use crate::lease::{Habits, Hold, Lease};
 use crate::place::Bucket;
 use crate::upload::{Upload, abort, room};
 use crate::wait;
@@ -168,7 +169,8 @@ impl Store for BucketStore {
     fn create(&self, path: &str) -> io::Result<Box<dyn StoreWrite>> {
         self.shared.check()?;
         let upload = Upload::new(Arc::clone(&self.shared), self.shared.bucket.at(path)?);
-        let writing = Writing { shared: Arc::clone(&self.shared), path: path.to_owned(), at: 0, segmented: false, upload };
+        let writing =
+            Writing { shared: Arc::clone(&self.shared), path: path.to_owned(), at: 0, segmented: false, upload };
         Ok(Box::new(BucketWrite(Arc::new(Mutex::new(writing)))))
     }
 
@@ -200,7 +202,8 @@ impl Store for BucketStore {
             Ok(())
         })??;
         let upload = Upload::new(Arc::clone(&self.shared), self.shared.bucket.at(&segment(path, len))?);
-        let writing = Writing { shared: Arc::clone(&self.shared), path: path.to_owned(), at: len, segmented: true, upload };
+        let writing =
+            Writing { shared: Arc::clone(&self.shared), path: path.to_owned(), at: len, segmented: true, upload };
         Ok(Box::new(BucketWrite(Arc::new(Mutex::new(writing)))))
     }
 
@@ -219,12 +222,6 @@ impl Store for BucketStore {
         self.shared.check()?;
         let (bucket, path, bytes) = (self.bucket(), self.shared.bucket.at(path)?, bytes.to_vec());
         wait(async move { bucket.objects.put(&path, bytes.into()).await.map(drop).map_err(failure) })?
-    }
-
-    fn put_new(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.shared.check()?;
-        let (bucket, path, bytes) = (self.bucket(), self.shared.bucket.at(path)?, bytes.to_vec());
-        wait(async move { put_new(&bucket, &path, bytes.into()).await })?
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -324,6 +321,18 @@ impl Store for BucketStore {
         }
         let file = self.open(path)?;
         file.read_at(0, usize::try_from(file.len_bytes()).map_err(io::Error::other)?)
+    }
+
+    fn modified(&self, path: &str) -> io::Result<Option<SystemTime>> {
+        let (bucket, at) = (self.bucket(), self.shared.bucket.at(path)?);
+        wait(async move {
+            match bucket.objects.head(&at).await {
+                Ok(meta) => Ok(Some(meta.last_modified.into())),
+                // It may be in segments; how old they are does not matter.
+                Err(Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(failure(error)),
+            }
+        })?
     }
 
     fn shows_unfinished(&self) -> bool {
@@ -426,7 +435,8 @@ impl Writing {
         match segment.into_unsent() {
             Ok(small) => {
                 self.shared.check()?;
-                let (bucket, path) = (self.shared.bucket.clone(), self.shared.bucket.at(&self::segment(&self.path, self.at - bytes))?);
+                let (bucket, path) =
+                    (self.shared.bucket.clone(), self.shared.bucket.at(&self::segment(&self.path, self.at - bytes))?);
                 wait(async move { put_new(&bucket, &path, small).await })?
             }
             Err(large) => large.finish(),

@@ -75,7 +75,8 @@ impl Upload {
         }
         let permit = self.shared.permit()?;
         let Some(begun) = &mut self.begun else { return Ok(()) };
-        let (bucket, path, id, at) = (self.shared.bucket.clone(), self.path.clone(), begun.id.clone(), begun.pieces.len());
+        let (bucket, path, id, at) =
+            (self.shared.bucket.clone(), self.path.clone(), begun.id.clone(), begun.pieces.len());
         begun.pieces.push(runtime()?.spawn(put_piece(bucket, path, id, at, piece, permit)));
         Ok(())
     }
@@ -87,7 +88,11 @@ impl Upload {
             let id = objects.create_multipart(&path).await.map_err(failure)?;
             let note = shared.note()?;
             let text = serde_json::json!({ "path": path.as_ref(), "id": id }).to_string();
-            objects.put(&note, text.into()).await.map_err(failure)?;
+            if let Err(error) = objects.put(&note, text.into()).await {
+                // Nobody else would find it.
+                let _ = objects.abort_multipart(&path, &id).await;
+                return Err(failure(error));
+            }
             Ok(Begun { id, note, pieces: Vec::new() })
         })?
     }
@@ -102,9 +107,9 @@ impl Upload {
         self.shared.check()?;
         if self.begun.is_none() {
             let (shared, path, bytes) = (Arc::clone(&self.shared), self.path.clone(), self.buffer.split().freeze());
-            return wait(async move {
-                shared.bucket.objects.put(&path, bytes.into()).await.map(drop).map_err(failure)
-            })?;
+            return wait(
+                async move { shared.bucket.objects.put(&path, bytes.into()).await.map(drop).map_err(failure) },
+            )?;
         }
         if !self.buffer.is_empty() {
             self.send()?;

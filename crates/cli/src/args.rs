@@ -10,6 +10,7 @@ mod matching;
 mod session;
 mod loading;
 mod play;
+mod upkeep;
 
 use std::path::PathBuf;
 
@@ -24,6 +25,7 @@ pub use matching::MatchArgs;
 pub use play::{DemoArgs, FaultArg, SimArgs};
 pub use search::{SearchArgs, WhatArgs};
 pub use session::{ConnectArgs, LoginArgs, SessionArgs, SystemsArgs};
+pub use upkeep::{CompactArgs, VacuumArgs};
 
 const ABOUT: &str =
     "Hauls a payer's FHIR R4 bulk export into a Parquet lake: one pass, lossless, exactly once, with a ledger";
@@ -122,6 +124,12 @@ pub enum Command {
     Cat(CatArgs),
     /// Check a lake against its ledger, or against the files that it was loaded from
     Verify(VerifyArgs),
+    /// Join a lake's small Parquet files, and widen old ones to their table's columns
+    #[command(after_help = upkeep::COMPACT_EXAMPLES)]
+    Compact(CompactArgs),
+    /// Show what nothing in a lake refers to, and remove it
+    #[command(after_help = upkeep::VACUUM_EXAMPLES)]
+    Vacuum(VacuumArgs),
     /// Print table definitions for Spark, Athena and Trino, BigQuery, and views for DuckDB
     Schema(SchemaArgs),
     /// List the runs that made a lake, and those that have not finished
@@ -309,7 +317,7 @@ mod tests {
         let mut command = Args::command().term_width(100);
         insta::assert_snapshot!("help", command.render_long_help());
         command.build();
-        for name in ["load", "export", "cancel", "report", "demo", "sim"] {
+        for name in ["load", "export", "cancel", "report", "demo", "sim", "compact", "vacuum"] {
             let command = command.find_subcommand_mut(name).expect("there is such a command");
             insta::assert_snapshot!(format!("help_{name}"), command.render_help());
         }

@@ -4,6 +4,7 @@ mod cancel;
 mod cat;
 mod check;
 mod closing;
+mod compact;
 mod completions;
 mod connect;
 mod demo;
@@ -18,6 +19,7 @@ mod schema;
 mod search;
 mod sim;
 mod systems;
+mod vacuum;
 mod verify;
 
 use crate::args::{Args, Command};
@@ -41,6 +43,8 @@ pub(crate) fn run(args: &Args, manner: Manner, given: &Given) -> Result<Exit, Fa
         Command::Load(args) => load::run(args, manner),
         Command::Cat(args) => cat::run(args),
         Command::Verify(args) => verify::run(args, manner),
+        Command::Compact(args) => compact::run(args, manner),
+        Command::Vacuum(args) => vacuum::run(args, manner),
         Command::Schema(args) => schema::run(args, manner),
         Command::Runs(args) => runs::run(args, manner),
         Command::Report(args) => report::run(args, manner),

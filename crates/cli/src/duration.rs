@@ -38,6 +38,17 @@ impl Span {
         Ok(Span { duration })
     }
 
+    /// The same where days are meant: each of 24 hours.
+    pub fn or_days(text: &str) -> Result<Span, String> {
+        const DAY: u64 = 24 * 60 * 60;
+        let text = text.trim();
+        let number = ["days", "day", "d"].into_iter().find_map(|unit| text.strip_suffix(unit));
+        match number.and_then(|number| number.trim().parse::<u64>().ok()?.checked_mul(DAY)) {
+            Some(seconds) => Ok(Span { duration: Duration::from_secs(seconds) }),
+            None => Span::or_nothing(text).map_err(|why| format!("{why}; or days, like 7d")),
+        }
+    }
+
     /// The same where `never` has a meaning too.
     pub fn or_never(text: &str) -> Result<Span, String> {
         if text.trim() == "never" {
@@ -89,6 +100,19 @@ mod tests {
         assert_eq!((never.duration, never.to_string().as_str()), (Duration::MAX, "never"));
         assert!(Span::or_nothing("never").is_err() && Span::or_never("ever").is_err());
         assert_eq!(Span::or_never("0s"), Span::or_nothing("0s"));
+    }
+
+    #[test]
+    fn days_are_twenty_four_hours() {
+        let days = |days: u64| Ok(Span { duration: Duration::from_secs(days * 86_400) });
+        assert_eq!(
+            [Span::or_days("7d"), Span::or_days("1 day"), Span::or_days(" 30 days ")],
+            [days(7), days(1), days(30)]
+        );
+        assert_eq!(Span::or_days("12h"), Span::or_nothing("12h"));
+        for text in ["7", "d", "-7d", "1.5d", "99999999999999999d", "soon"] {
+            assert!(Span::or_days(text).is_err_and(|why| why.ends_with("like 7d")), "{text}");
+        }
     }
 
     #[test]

@@ -328,6 +328,8 @@ fn level(event: &Event<'_>) -> Level {
         | Event::MemberAsked { .. }
         | Event::FileFinished { .. }
         | Event::PartVerified { .. }
+        | Event::PartTakenOver { .. }
+        | Event::StrayRemoved { .. }
         | Event::FileCompared { .. } => Level::Debug,
         // Milestones, and whatever is newer than this match.
         _ => Level::Info,
@@ -361,6 +363,8 @@ fn sentence(event: &Event<'_>) -> String {
             figures::count(file.rejected)
         ),
         Event::PartVerified { path, bytes } => format!("{path}: verified ({})", figures::bytes(*bytes)),
+        Event::PartTakenOver { path, bytes } => format!("{path}: taken over ({})", figures::bytes(*bytes)),
+        Event::StrayRemoved { path, bytes } => format!("{}: removed ({})", plain::plain(path), figures::bytes(*bytes)),
         Event::FileCompared { output_file } => format!("{output_file}: compared"),
         Event::Publishing { parts, rows, bytes } => {
             format!(

@@ -7,6 +7,7 @@ mod search;
 mod matching;
 mod session;
 mod server;
+mod upkeep;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ pub use export::{CancelJob, CheckJob, ExportJob, cancel, check, export};
 pub use matching::{MatchJob, matching};
 pub use search::{SearchJob, search};
 pub use session::{ConnectJob, LoginJob, LoginWay, SystemsJob, connect, login, systems};
+pub use upkeep::{VacuumJob, Wish, compact, vacuum};
 
 /// What was given besides the arguments.
 #[derive(Debug, Default)]

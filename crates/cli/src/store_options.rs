@@ -48,7 +48,8 @@ fn profile(environment: &HashMap<String, String>, read: impl Fn(&Path) -> Option
         named.or_else(|| Some(home.as_ref()?.join(".aws").join(name)))
     };
     let config = file("AWS_CONFIG_FILE", "config").and_then(|path| read(&path)).unwrap_or_default();
-    let credentials = file("AWS_SHARED_CREDENTIALS_FILE", "credentials").and_then(|path| read(&path)).unwrap_or_default();
+    let credentials =
+        file("AWS_SHARED_CREDENTIALS_FILE", "credentials").and_then(|path| read(&path)).unwrap_or_default();
     let config_section = if name == "default" { name.to_owned() } else { format!("profile {name}") };
     let mut options = section(&config, &config_section);
     options.extend(section(&credentials, name));
@@ -83,9 +84,9 @@ mod tests {
         let environment = environment.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let read = |path: &Path| match path.to_str()? {
             "/home/me/.aws/config" => Some("[default]\nregion = r0\n[profile p]\nregion=r1\noutput=json\n".to_owned()),
-            "/home/me/.aws/credentials" => {
-                Some("# mine\n[p]\naws_access_key_id = k\naws_secret_access_key = s\n[q]\naws_session_token=t\n".to_owned())
-            }
+            "/home/me/.aws/credentials" => Some(
+                "# mine\n[p]\naws_access_key_id = k\naws_secret_access_key = s\n[q]\naws_session_token=t\n".to_owned(),
+            ),
             _ => None,
         };
         let typed: Vec<_> = typed.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();

@@ -1,6 +1,6 @@
 //! Rows back to NDJSON: a table's resources, each on a line, as they came.
 //!
-//! In goes a lake and a resource type; out come the rows of all published runs, oldest run first, in file order.
+//! In goes a lake and a resource type; out come the rows of all published runs, part by part, oldest first, in file order.
 
 use std::io::{self, Write};
 
@@ -8,22 +8,20 @@ use lakehaul_write::WriteError;
 use lakehaul_write::rebuild::PartReader;
 
 use crate::LoadError;
+use crate::current::{CurrentPart, Ledger};
 use crate::lake::Lake;
 
 /// Writes a table's resources as NDJSON; returns how many. A type that the lake does not have is a usage error.
 pub fn cat(lake: &str, resource_type: &str, out: &mut dyn Write) -> Result<u64, LoadError> {
     let lake = Lake::open_to_read(lake)?;
-    let records = lake.records()?;
-    let tables = records.iter().flat_map(|record| &record.tables);
-    if !tables.clone().any(|table| table.resource_type == resource_type) {
-        let mut types: Vec<&str> = tables.map(|table| table.resource_type.as_str()).collect();
-        types.sort_unstable();
-        types.dedup();
+    let tables = Ledger::read(&lake)?.tables();
+    let Some(parts) = tables.parts.get(resource_type) else {
+        let types: Vec<&str> = tables.parts.keys().map(String::as_str).collect();
         let has = if types.is_empty() { "no tables".to_owned() } else { types.join(", ") };
         return Err(LoadError::Usage(format!("{} has no table {resource_type}; it has {has}", lake.name)));
-    }
+    };
     let mut rows = 0;
-    for part in tables.filter(|table| table.resource_type == resource_type).flat_map(|table| &table.files) {
+    for CurrentPart { part, .. } in parts {
         let mut failed = None;
         let read = open_part(&lake, &part.path)?.for_each_row(&mut |row| {
             rows += 1;

@@ -97,10 +97,10 @@ pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Res
     let Totals { parts, rows, part_bytes, .. } = record.totals;
     observer.event(Event::Publishing { parts: parts as usize, rows, bytes: part_bytes });
     store.sync().map_err(|source| LoadError::destination("sync", &staging(run), source))?;
-    let file = CommitFile::new(moves, texts, record);
+    let file = CommitFile::new(moves, texts, record.clone());
     file.put(store, plan.lake.fence())?;
     file.publish(store)?;
-    Ok(summary(file.into_record(), by_type, &plan, warnings))
+    Ok(summary(record, by_type, &plan, warnings))
 }
 
 /// The tables with their parts under the names that readers find, and the moves that give them these.

@@ -96,6 +96,20 @@ pub enum Event<'a> {
         /// Its length.
         bytes: u64,
     },
+    /// [`compact`](crate::compact) has taken all rows of a part over into another one.
+    PartTakenOver {
+        /// Relative to the lake.
+        path: &'a str,
+        /// Its length.
+        bytes: u64,
+    },
+    /// [`Vacuum::remove`](crate::Vacuum::remove) has removed something.
+    StrayRemoved {
+        /// Relative to the lake.
+        path: &'a str,
+        /// Its length.
+        bytes: u64,
+    },
     /// [`roundtrip`](crate::roundtrip) has read a file of the source.
     FileCompared {
         /// The file's name.
@@ -227,6 +241,11 @@ pub enum Warning {
         /// Its name.
         run: String,
     },
+    /// A compaction had died while its parts took the place of others; the rest of it has been done now.
+    CompactedLate {
+        /// Its name.
+        compaction: String,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -275,6 +294,9 @@ impl fmt::Display for Warning {
             }
             Warning::PublishedLate { run } => {
                 write!(f, "run {run} had died while it was being published; the rest has been published now")
+            }
+            Warning::CompactedLate { compaction } => {
+                write!(f, "compaction {compaction} had died while it was being published; the rest has been done now")
             }
         }
     }

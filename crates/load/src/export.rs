@@ -240,7 +240,7 @@ pub fn unfinished(lake: &str) -> Result<Vec<(String, String)>, LoadError> {
     let lake = Lake::open_to_read(lake)?;
     let named = |unfinished| match unfinished {
         journal::Unfinished::Working(run, plan) => Some((run, plan?.source)),
-        journal::Unfinished::Committing(_) | journal::Unfinished::Left(_) => None,
+        journal::Unfinished::Committing(_) | journal::Unfinished::Left(_) | journal::Unfinished::Compacting(_) => None,
     };
     Ok(journal::unfinished(&lake)?.into_iter().filter_map(named).collect())
 }

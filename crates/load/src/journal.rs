@@ -4,7 +4,7 @@
 //! status of the export that is loaded; `pages/` says which page of a search followed which. `journal` says which lines are in which durable row group ([`record`]); it is
 //! written all the while, and whoever takes the run up believes it and nothing else. `commit.json` says what the lake will
 //! be and is written once all parts are durable: from then on the run is finished, and whoever opens the lake next carries
-//! out what is left of it.
+//! out what is left of it. A compaction has a folder of the same kind, with parts and at last a `commit.json`.
 
 pub(crate) mod record;
 pub(crate) mod log;
@@ -17,9 +17,9 @@ use std::collections::HashSet;
 use lakehaul_write::store::Store;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::lake::{Lake, RUNS, read_text, record_path};
+use crate::lake::{COMPACTIONS, Lake, RUNS, compaction_path, is_compaction, read_text, record_path};
 use crate::ledger::pretty;
-use crate::{LoadError, RunRecord};
+use crate::{CompactionRecord, LoadError, RunRecord};
 
 const STAGING: &str = "_lake/staging";
 const PLAN: &str = "plan.json";
@@ -93,7 +93,7 @@ impl ExportFile {
     }
 }
 
-/// `commit.json`, or `commit-<fence>.json`: everything that publishes a run, in the order in which it is done.
+/// `commit.json`, or `commit-<fence>.json`: everything that publishes a run, or a compaction, in the order in which it is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CommitFile {
     version: u32,
@@ -101,7 +101,38 @@ pub(crate) struct CommitFile {
     moves: Vec<(String, String)>,
     /// Path and text: settings, schema files.
     texts: Vec<(String, String)>,
-    record: RunRecord,
+    #[serde(flatten)]
+    record: Committed,
+    /// What the record has no place for any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    removals: Vec<String>,
+}
+
+/// What is written once all is in its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Committed {
+    #[serde(rename = "record")]
+    Run(Box<RunRecord>),
+    /// A program that knows no compactions finds no record, and refuses the lake.
+    #[serde(rename = "compaction")]
+    Compaction(Box<CompactionRecord>),
+}
+
+impl Committed {
+    /// The run's name, or the compaction's.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Committed::Run(record) => &record.run,
+            Committed::Compaction(record) => &record.compaction,
+        }
+    }
+
+    fn put(&self, store: &dyn Store) -> Result<(), LoadError> {
+        match self {
+            Committed::Run(record) => put(store, &record_path(&record.run), &pretty(record)),
+            Committed::Compaction(record) => put(store, &compaction_path(&record.compaction), &pretty(record)),
+        }
+    }
 }
 
 /// A run whose staging folder is there.
@@ -111,6 +142,8 @@ pub(crate) enum Unfinished {
     Left(String),
     /// Its work is not done. None: it died before its plan was written.
     Working(String, Option<PlanFile>),
+    /// A compaction whose work is not done. It has changed nothing, and begins anew.
+    Compacting(String),
     /// It has to be published.
     Committing(Box<CommitFile>),
 }
@@ -131,23 +164,33 @@ impl PlanFile {
 
 impl CommitFile {
     pub(crate) fn new(moves: Vec<(String, String)>, texts: Vec<(String, String)>, record: RunRecord) -> CommitFile {
-        CommitFile { version: VERSION, moves, texts, record }
+        let record = Committed::Run(Box::new(record));
+        CommitFile { version: VERSION, moves, texts, record, removals: Vec::new() }
     }
 
-    pub(crate) fn record(&self) -> &RunRecord {
+    /// Moves what a compaction has made, and removes what it is made of.
+    pub(crate) fn of_compaction(moves: Vec<(String, String)>, record: CompactionRecord) -> CommitFile {
+        let replaced = record.parts().flat_map(|(_, part)| &part.replaces);
+        let removals = replaced.map(|replaced| replaced.part.path.clone()).collect();
+        let record = Committed::Compaction(Box::new(record));
+        CommitFile { version: VERSION, moves, texts: Vec::new(), record, removals }
+    }
+
+    pub(crate) fn record(&self) -> &Committed {
         &self.record
     }
 
-    pub(crate) fn into_record(self) -> RunRecord {
+    pub(crate) fn into_record(self) -> Committed {
         self.record
     }
 
-    /// From now on the run is finished, whatever happens to this process.
+    /// From now on it is finished, whatever happens to this process.
     pub(crate) fn put(&self, store: &dyn Store, fence: u64) -> Result<(), LoadError> {
-        put(store, &commit_path(&self.record.run, fence), &pretty(self))
+        put(store, &commit_path(self.record.name(), fence), &pretty(self))
     }
 
-    /// Makes the run visible; doing it again, or the rest of it, comes to the same.
+    /// Makes it visible; doing it again, or the rest of it, comes to the same. Until the record is there nothing goes that
+    /// was there before.
     pub(crate) fn publish(&self, store: &dyn Store) -> Result<(), LoadError> {
         for (path, text) in &self.texts {
             put(store, path, text)?;
@@ -159,9 +202,17 @@ impl CommitFile {
                 moved => moved.map_err(|source| LoadError::destination("publish", to, source))?,
             }
         }
-        store.sync().map_err(|source| LoadError::destination("sync", &self.record.run, source))?;
-        put(store, &record_path(&self.record.run), &pretty(&self.record))?;
-        discard(store, &self.record.run)
+        let name = self.record.name();
+        store.sync().map_err(|source| LoadError::destination("sync", name, source))?;
+        self.record.put(store)?;
+        for path in &self.removals {
+            store.remove(path).map_err(|source| LoadError::destination("remove", path, source))?;
+        }
+        // Before it is forgotten that they have to go.
+        if !self.removals.is_empty() {
+            store.sync().map_err(|source| LoadError::destination("sync", name, source))?;
+        }
+        discard(store, name)
     }
 }
 
@@ -183,6 +234,14 @@ pub(crate) fn fence_off(lake: &Lake, run: &str) -> Result<(), LoadError> {
     match lake.fence() {
         0 => Ok(()),
         fence => put(&*lake.store, &format!("{}/{FENCE}{fence}", staging(run)), ""),
+    }
+}
+
+/// Says that a compaction is still its process's: a commit that comes once its folder has gone is alone, and does not count.
+pub(crate) fn mark_compaction(lake: &Lake, name: &str) -> Result<(), LoadError> {
+    match lake.fence() {
+        0 => Ok(()),
+        _ => put(&*lake.store, &format!("{}/{PLAN}", staging(name)), ""),
     }
 }
 
@@ -240,20 +299,27 @@ pub(crate) fn names(lake: &Lake) -> Result<Vec<String>, LoadError> {
 /// The runs that have not finished, oldest first.
 pub(crate) fn unfinished(lake: &Lake) -> Result<Vec<Unfinished>, LoadError> {
     let files = lake.list(STAGING)?;
-    let records = lake.list(RUNS)?;
+    let there = |path: &str| files.iter().any(|(file, _)| file == path);
+    let mut records = lake.list(RUNS)?;
+    records.extend(lake.list(COMPACTIONS)?);
     names(lake)?
         .into_iter()
         .map(|run| {
-            // The record is the last thing that is written: what died after it died while it tidied up, and a commit that is
-            // still there, or has come since from one who had lost the lake, is done.
-            if records.iter().any(|(record, _)| *record == record_path(&run)) {
-                return Ok(Unfinished::Left(run));
-            }
-            if let Some(commit) = valid_commit(&run, &files) {
+            let record = if is_compaction(&run) { compaction_path(&run) } else { record_path(&run) };
+            let is_recorded = records.iter().any(|(there, _)| *there == record);
+            // A run's record is the last thing that is written: what died after it died while it tidied up, and a commit that
+            // is still there, or has come since from one who had lost the lake, is done.
+            if let Some(commit) = valid_commit(&run, &files).filter(|_| is_compaction(&run) || !is_recorded) {
                 return Ok(Unfinished::Committing(Box::new(read(lake, &commit)?)));
             }
+            if is_recorded {
+                return Ok(Unfinished::Left(run));
+            }
+            if is_compaction(&run) {
+                return Ok(Unfinished::Compacting(run));
+            }
             let plan = format!("{}/{PLAN}", staging(&run));
-            let plan = if files.iter().any(|(file, _)| *file == plan) { Some(read::<PlanFile>(lake, &plan)?) } else { None };
+            let plan = if there(&plan) { Some(read::<PlanFile>(lake, &plan)?) } else { None };
             Ok(Unfinished::Working(run, plan))
         })
         .collect()

@@ -10,13 +10,16 @@ use lakehaul_schema::{Annotations, ElementTable, LAKE_SCHEMA, TableSchema};
 use lakehaul_write::store::{LocalStore, Store, StoreLock};
 use serde::{Deserialize, Serialize};
 
+use crate::{CompactionRecord, Layout, LoadError, LoadOptions, RunRecord};
 use crate::{journal, stores};
-use crate::{Layout, LoadError, LoadOptions, RunRecord};
 
 /// Whatever is not a table; an underscore hides it from Spark and Hive.
 const SETTINGS: &str = "_lake/lake.json";
 const LOCK: &str = "_lake/lock";
 pub(crate) const RUNS: &str = "_lake/runs";
+pub(crate) const COMPACTIONS: &str = "_lake/compactions";
+/// The end of a compaction's name; that of a run ends with digits of its plan's hash.
+pub(crate) const COMPACTION_ENDING: &str = "compact";
 const OWN: &str = "_lake";
 
 /// What is fixed when a lake is made: `_lake/lake.json`.
@@ -143,13 +146,30 @@ impl Lake {
         self.list(RUNS)?.iter().filter(|(path, _)| path.ends_with(".json")).map(|(path, _)| self.record(path)).collect()
     }
 
-    /// The name, finished or not, that sorts behind all others.
-    pub(crate) fn newest_run(&self) -> Result<Option<String>, LoadError> {
-        let finished = self.list(RUNS)?.into_iter().filter_map(|(path, _)| {
-            Some(path.strip_prefix(RUNS)?.strip_prefix('/')?.strip_suffix(".json")?.to_owned())
-        });
-        let unfinished = journal::names(self)?;
-        Ok(finished.chain(unfinished).max())
+    /// The compactions' records, oldest first.
+    pub(crate) fn compactions(&self) -> Result<Vec<CompactionRecord>, LoadError> {
+        let read = |(path, _): &(String, u64)| {
+            let damaged = |why: String| LoadError::LakeDamaged { path: path.clone(), why };
+            let record: CompactionRecord = serde_json::from_str(&self.text(path)?)
+                .map_err(|error| damaged(format!("no record of a compaction: {error}")))?;
+            match compaction_path(&record.compaction) == *path {
+                true => Ok(record),
+                false => Err(damaged(format!("it is the record of {}", record.compaction))),
+            }
+        };
+        self.list(COMPACTIONS)?.iter().filter(|(path, _)| is_record(path)).map(read).collect()
+    }
+
+    /// The name of a run or a compaction, finished or not, that sorts behind all others.
+    pub(crate) fn newest_name(&self) -> Result<Option<String>, LoadError> {
+        let name = |folder: &str, path: &str| {
+            Some(path.strip_prefix(folder)?.strip_prefix('/')?.strip_suffix(".json")?.to_owned())
+        };
+        let mut names = journal::names(self)?;
+        for folder in [RUNS, COMPACTIONS] {
+            names.extend(self.list(folder)?.into_iter().filter_map(|(path, _)| name(folder, &path)));
+        }
+        Ok(names.into_iter().max())
     }
 
     /// The latest finished run of this plan. Its name need not end like the plan: files may have changed since it was begun.
@@ -184,6 +204,21 @@ impl Lake {
 /// The run record's path.
 pub(crate) fn record_path(run: &str) -> String {
     format!("{RUNS}/{run}.json")
+}
+
+/// The path of a compaction's record.
+pub(crate) fn compaction_path(compaction: &str) -> String {
+    format!("{COMPACTIONS}/{compaction}.json")
+}
+
+/// Whether a name is a compaction's.
+pub(crate) fn is_compaction(name: &str) -> bool {
+    name.strip_suffix(COMPACTION_ENDING).is_some_and(|time| time.ends_with('-'))
+}
+
+/// Whether a file is a record, not what is left of one that was being written.
+fn is_record(path: &str) -> bool {
+    path.ends_with(".json")
 }
 
 /// The schema file's path.
@@ -255,6 +290,11 @@ pub fn held(lake: &str) -> Result<bool, LoadError> {
     let lake = Lake::open_to_read(lake)?;
     let lock = lake.store.lock(LOCK).map_err(|source| LoadError::destination("make", LOCK, source))?;
     Ok(lock.is_none())
+}
+
+/// The records of the lake's compactions, oldest first.
+pub fn compactions(lake: &str) -> Result<Vec<CompactionRecord>, LoadError> {
+    Lake::open_to_read(lake)?.compactions()
 }
 
 /// The lake's run records, oldest first.

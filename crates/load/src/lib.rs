@@ -11,7 +11,7 @@
 //! server → feed → (pipes) ────┘
 //! ```
 //!
-//! The lake is looked at again by [`verify`], [`roundtrip`] and [`cat`]. Nothing here prints, exits or reads the
+//! The lake is looked at again by [`verify`], [`roundtrip`] and [`cat`], and kept in shape by [`compact`] and [`vacuum`]. Nothing here prints, exits or reads the
 //! environment; what happens is told to an [`Observer`].
 
 #![forbid(unsafe_code)]
@@ -44,19 +44,26 @@ mod commit;
 mod ledger;
 mod journal;
 mod lake;
+mod current;
 mod cat;
 mod verify;
 mod roundtrip;
+mod compact;
+mod vacuum;
 mod event;
 mod summary;
 mod error;
 
 pub use cat::cat;
 pub use commit::commit;
+pub use compact::{
+    CompactRequest, CompactSummary, CompactedPart, CompactedTable, CompactionRecord, CompactionTotals, ReplacedPart,
+    RowsOfRun, compact,
+};
 pub use error::{ErrorKind, LoadError};
 pub use event::{Event, Observer, Progress, Silent, Warning};
 pub use export::{AfterExport, ExportRequest, RawFiles, Since, cancel, export, unfinished};
-pub use lake::{LakeSettings, held, runs, schemas, settings};
+pub use lake::{LakeSettings, compactions, held, runs, schemas, settings};
 pub use lakehaul_fetch::{BoxFuture, Clock, SystemClock};
 pub use ledger::{
     ExportRecord, OutputFile, PartRecord, RunRecord, RunStatus, SearchRecord, SearchedRecord, TableRecord, Totals,
@@ -71,5 +78,6 @@ pub use request::{Engine, Input, Interrupt, Layout, LoadOptions, LoadRequest, St
 pub use roundtrip::{Difference, RoundtripReport, roundtrip};
 pub use search::{SearchRequest, search};
 pub use summary::{LoadSummary, Problem, TableSummary};
+pub use vacuum::{Stray, Vacuum, VacuumRequest, vacuum};
 pub use verify::{VerifyFinding, VerifyReport, reject_reasons, verify};
 pub use work::{Worked, work};

@@ -11,7 +11,7 @@ use jiff::{Timestamp, ToSpan};
 
 use crate::budget::Budget;
 use crate::inputs::{Expanded, PlannedFile, expand};
-use crate::journal::{self, PlanFile, Unfinished};
+use crate::journal::{self, Committed, PlanFile, Unfinished};
 use crate::lake::{Lake, run_ending};
 use crate::manifest::Role;
 use crate::{
@@ -83,10 +83,10 @@ pub fn plan(request: &LoadRequest, clock: &dyn Clock, observer: &dyn Observer) -
 /// A lake that is held, and what was found in it.
 pub(crate) struct Opened {
     pub(crate) lake: Lake,
-    settings: LakeSettings,
+    pub(crate) settings: LakeSettings,
     /// Runs that have not finished.
-    dead: Vec<(String, Option<PlanFile>)>,
-    warnings: Vec<Warning>,
+    pub(crate) dead: Vec<(String, Option<PlanFile>)>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// Opens or makes the lake, and publishes what an earlier run had left to publish.
@@ -97,9 +97,12 @@ pub(crate) fn open(name: &str, options: &LoadOptions) -> Result<Opened, LoadErro
         match run {
             Unfinished::Committing(commit) => {
                 commit.publish(&*lake.store)?;
-                warnings.push(Warning::PublishedLate { run: commit.record().run.clone() });
+                warnings.push(match commit.record() {
+                    Committed::Run(record) => Warning::PublishedLate { run: record.run.clone() },
+                    Committed::Compaction(record) => Warning::CompactedLate { compaction: record.compaction.clone() },
+                });
             }
-            Unfinished::Left(run) => journal::discard(&*lake.store, &run)?,
+            Unfinished::Left(run) | Unfinished::Compacting(run) => journal::discard(&*lake.store, &run)?,
             Unfinished::Working(run, plan) => dead.push((run, plan)),
         }
     }
@@ -181,7 +184,7 @@ pub(crate) fn reserve(
             journal::fence_off(&lake, &run)?;
             (started, run)
         }
-        None => (started, new_run(&lake, started, &hash)?),
+        None => (started, new_name(&lake, started, run_ending(&hash))?),
     };
     let file = PlanFile {
         version: PlanFile::VERSION,
@@ -218,19 +221,19 @@ pub(crate) fn reserve(
     })))
 }
 
-fn tell(observer: &dyn Observer, warnings: &[Warning]) {
+pub(crate) fn tell(observer: &dyn Observer, warnings: &[Warning]) {
     for warning in warnings {
         observer.event(Event::Warning(warning.clone()));
     }
 }
 
-/// A name that sorts behind those of all runs of the lake, as text: `20260131T235959Z-1a2b3c4d`.
-fn new_run(lake: &Lake, started: Timestamp, plan: &str) -> Result<String, LoadError> {
-    let newest = lake.newest_run()?.unwrap_or_default();
+/// A name that sorts behind those of all runs and compactions of the lake, as text: `20260131T235959Z-1a2b3c4d`.
+pub(crate) fn new_name(lake: &Lake, started: Timestamp, ending: &str) -> Result<String, LoadError> {
+    let newest = lake.newest_name()?.unwrap_or_default();
     let mut time = started;
     loop {
         let zoned = time.to_zoned(TimeZone::UTC);
-        let run = format!("{}-{}", zoned.strftime("%Y%m%dT%H%M%SZ"), run_ending(plan));
+        let run = format!("{}-{ending}", zoned.strftime("%Y%m%dT%H%M%SZ"));
         // Two runs in one second, or a clock that was set back: the time in the name moves on, not the order.
         if run > newest {
             return Ok(run);

@@ -18,6 +18,7 @@ use std::collections::{HashMap, HashSet};
 use rayon::prelude::*;
 
 use crate::budget::Budget;
+use crate::current::{CurrentPart, Ledger};
 use crate::inputs::{PlannedFile, expand};
 use crate::lake::Lake;
 use crate::verify::rejected_lines;
@@ -64,8 +65,8 @@ pub struct Difference {
 struct Compared<'a> {
     lake: &'a Lake,
     files: &'a [SourceFile],
-    /// The runs that the files are compared with.
-    records: Vec<&'a RunRecord>,
+    /// Where rows of the runs are that the files are compared with.
+    parts: Vec<&'a str>,
     numbers: FileNumbers<'a>,
     reading: Reading,
 }
@@ -84,18 +85,19 @@ pub fn roundtrip(
     let reading = Reading { budget: Budget::divide(options, 0)?, max_depth: options.max_depth };
     let planned = expand(inputs)?.files;
     let lake = Lake::open_to_read(lake)?;
-    let records = lake.records()?;
+    let ledger = Ledger::read(&lake)?;
     start_workers(reading.budget.threads, reading.max_depth)?
-        .install(|| compare(&lake, &records, planned, reading, observer))
+        .install(|| compare(&lake, &ledger, planned, reading, observer))
 }
 
 fn compare(
     lake: &Lake,
-    records: &[RunRecord],
+    ledger: &Ledger,
     planned: Vec<PlannedFile>,
     reading: Reading,
     observer: &dyn Observer,
 ) -> Result<RoundtripReport, LoadError> {
+    let records = ledger.runs.as_slice();
     let mut report = RoundtripReport { files: planned.len(), ..RoundtripReport::default() };
     let found: Vec<_> =
         planned.into_par_iter().map(|planned| (find_load(&planned, records, reading), planned)).collect();
@@ -112,9 +114,11 @@ fn compare(
         }
     }
     let runs: HashSet<&str> = files.iter().map(|file| &*file.run).collect();
+    let tables = ledger.tables();
+    let has_rows = |part: &CurrentPart| part.runs.iter().any(|of_run| runs.contains(&*of_run.run));
     let compared = Compared {
         lake,
-        records: records.iter().filter(|record| runs.contains(&*record.run)).collect(),
+        parts: tables.all().filter(|(_, part)| has_rows(part)).map(|(_, part)| &*part.part.path).collect(),
         numbers: files.iter().enumerate().map(|(at, file)| ((&*file.run, &*file.recorded.name), at)).collect(),
         files: &files,
         reading,
@@ -147,7 +151,7 @@ fn compare(
             }
         }
     }
-    let rows = collect_rows(lake, &compared.records, &compared.numbers, reading.max_depth, &Sums::default())?;
+    let rows = collect_rows(lake, &compared.parts, &compared.numbers, reading.max_depth, &Sums::default())?;
     let differing = source.differing(rows);
     if !differing.is_empty() {
         examine(&compared, &differing, &mut report)?;

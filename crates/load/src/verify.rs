@@ -8,21 +8,27 @@ mod lines;
 mod parts;
 mod quarantine;
 mod record;
-mod stored;
-mod strays;
+mod sharing;
+pub(crate) mod stored;
+pub(crate) mod strays;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lakehaul_schema::TableSchema;
 use rayon::prelude::*;
 
-use crate::journal::{self, Unfinished};
-use crate::lake::{Lake, record_path};
-use crate::{Event, LoadError, Observer, RunRecord};
+use crate::current::Ledger;
+use crate::journal::{self, Committed, Unfinished};
+use crate::lake::{COMPACTIONS, Lake, compaction_path, record_path};
+use crate::{Event, LoadError, Observer};
 use lines::RunLines;
+use sharing::Sharing;
 use strays::Named;
 
 pub use quarantine::reject_reasons;
+
+/// Where a compaction is published meanwhile, it looks again, so often at most.
+const LOOKS: usize = 5;
 
 /// The outcome of [`verify`]: good if there are no findings.
 #[derive(Debug, Clone, Default)]
@@ -52,54 +58,83 @@ pub struct VerifyFinding {
     pub what: String,
 }
 
-/// Checks every run record of the lake against the files. Memory: a bit a line of one run, and what reads parts.
+/// Checks every record of the lake against the files. Memory: a bit a line of one run, or of those whose rows share a part;
+/// and what reads parts.
 pub fn verify(lake: &str, observer: &dyn Observer) -> Result<VerifyReport, LoadError> {
     let lake = Lake::open_to_read(lake)?;
+    let mut look = 1;
+    loop {
+        let before = lake.list(COMPACTIONS)?;
+        let report = verify_once(&lake, observer)?;
+        // What a compaction has replaced meanwhile would be missed here, or be found in its old place.
+        if report.findings.is_empty() || look == LOOKS || lake.list(COMPACTIONS)? == before {
+            return Ok(report);
+        }
+        look += 1;
+    }
+}
+
+fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, LoadError> {
     // In this order: a run that is published meanwhile has its record by the time that it is looked for.
     let files = lake.list("")?;
     let mut report = VerifyReport::default();
-    let publishing = unfinished(&lake, &mut report)?;
-    let records = lake.records()?;
+    let publishing = unfinished(lake, &mut report)?;
+    let ledger = Ledger::read(lake)?;
+    let tables = ledger.tables();
     let schemas = lake.schemas()?;
     let mut named = Named::of_tables(schemas.iter().map(TableSchema::resource_type));
     let leaves: BTreeMap<String, BTreeSet<String>> =
         schemas.iter().map(|schema| (schema.resource_type().to_owned(), parts::leaves(schema))).collect();
 
-    report.runs = records.len();
-    let mut tables = BTreeSet::new();
+    let records = &ledger.runs;
+    (report.runs, report.tables) = (records.len(), tables.parts.len());
     let mut runs = BTreeSet::new();
-    for record in &records {
+    for record in records {
         if !runs.insert(record.run.as_str()) || lake.store.open(&record_path(&record.run)).is_err() {
             let what = "another file has this run's record".to_owned();
             report.findings.push(VerifyFinding { path: record_path(&record.run), what });
         }
-        named.add(record);
-        tables.extend(record.tables.iter().map(|table| table.resource_type.as_str()));
-        report.findings.extend(check_run(&lake, record, &leaves, &files, observer));
-        for table in record.tables.iter().chain(&record.deleted_resources) {
-            report.parts += table.files.len();
-            report.bytes = table.files.iter().map(|part| part.bytes).fold(report.bytes, u64::saturating_add);
+        named.add_run(record);
+        for part in record.deleted_resources.iter().flat_map(|table| &table.files) {
+            report.parts += 1;
+            report.bytes = report.bytes.saturating_add(part.bytes);
         }
         report.rows = record.tables.iter().map(|table| table.rows).fold(report.rows, u64::saturating_add);
     }
-    report.tables = tables.len();
-    publishing.iter().for_each(|record| named.add(record));
+    report.findings.extend(
+        tables
+            .faults
+            .iter()
+            .map(|(compaction, what)| VerifyFinding { path: compaction_path(compaction), what: what.clone() }),
+    );
+    for (resource_type, part) in tables.all() {
+        named.add_part(resource_type, &part.part.path);
+        report.parts += 1;
+        report.bytes = report.bytes.saturating_add(part.part.bytes);
+    }
+    let distinct: Vec<_> = ledger.distinct_runs().collect();
+    for together in sharing::sharing(&distinct, &tables) {
+        report.findings.extend(check_runs(lake, &together, &leaves, &files, observer));
+    }
+    for committed in &publishing {
+        named.add_committed(committed);
+    }
     report.findings.extend(named.strays(&files));
     report.findings.sort();
     report.findings.dedup();
     Ok(report)
 }
 
-/// The records of runs that are being published: what is named there is as good as published. A journal that cannot be
-/// read is a finding.
-fn unfinished(lake: &Lake, report: &mut VerifyReport) -> Result<Vec<RunRecord>, LoadError> {
+/// The records of what is being published: what is named there is as good as published. A journal that cannot be read is a
+/// finding.
+fn unfinished(lake: &Lake, report: &mut VerifyReport) -> Result<Vec<Committed>, LoadError> {
     report.unfinished = journal::names(lake)?;
     match journal::unfinished(lake) {
         Ok(runs) => Ok(runs
             .into_iter()
             .filter_map(|run| match run {
                 Unfinished::Committing(commit) => Some(commit.into_record()),
-                Unfinished::Working(..) | Unfinished::Left(_) => None,
+                Unfinished::Working(..) | Unfinished::Left(_) | Unfinished::Compacting(_) => None,
             })
             .collect()),
         Err(LoadError::LakeDamaged { path, why }) => {
@@ -114,54 +149,58 @@ fn unfinished(lake: &Lake, report: &mut VerifyReport) -> Result<Vec<RunRecord>, 
     }
 }
 
-fn check_run(
+/// Checks runs that have rows in the same parts, and these parts. Mostly it is one run.
+fn check_runs(
     lake: &Lake,
-    record: &RunRecord,
+    Sharing { runs, parts }: &Sharing<'_>,
     known_leaves: &BTreeMap<String, BTreeSet<String>>,
     files: &[(String, u64)],
     observer: &dyn Observer,
 ) -> Vec<VerifyFinding> {
-    let record_path = record_path(&record.run);
-    let in_record = |what: String| VerifyFinding { path: record_path.clone(), what };
-    let mut findings: Vec<VerifyFinding> = record.faults().into_iter().map(in_record).collect();
-
-    let lines = RunLines::of(record);
-    let all: Vec<_> =
-        record.tables.iter().flat_map(|table| table.files.iter().map(move |part| (table, part))).collect();
-    let checked: Vec<_> = all
+    let mut findings = Vec::new();
+    let lines: BTreeMap<&str, RunLines<'_>> =
+        runs.iter().map(|record| (record.run.as_str(), RunLines::of(record))).collect();
+    let checked: Vec<_> = parts
         .par_iter()
-        .map(|(table, part)| {
-            let leaves = parts::check_part(lake, &record.run, &table.resource_type, part, &lines)?;
-            observer.event(Event::PartVerified { path: &part.path, bytes: part.bytes });
+        .map(|(resource_type, part)| {
+            let leaves = parts::check_part(lake, resource_type, part, &lines)?;
+            observer.event(Event::PartVerified { path: &part.part.path, bytes: part.part.bytes });
             Ok(leaves)
         })
         .collect();
-    let mut columns: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-    let mut all_read = true;
-    for ((table, part), checked) in all.into_iter().zip(checked) {
+    // Parts of one table that came together have the same columns.
+    let mut columns: BTreeMap<(&str, &str), Vec<_>> = BTreeMap::new();
+    let mut unread = BTreeSet::new();
+    for ((resource_type, part), checked) in parts.iter().zip(checked) {
         match checked {
-            Ok(leaves) => columns.entry(&table.resource_type).or_default().push((part, leaves)),
+            Ok(leaves) => columns.entry((part.of.as_str(), resource_type)).or_default().push((&part.part, leaves)),
             Err(what) => {
-                all_read = false;
-                findings.push(VerifyFinding { path: part.path.clone(), what });
+                unread.extend(part.runs.iter().map(|of_run| of_run.run.as_str()));
+                findings.push(VerifyFinding { path: part.part.path.clone(), what });
             }
         }
     }
-    for (resource_type, parts) in &columns {
+    for ((_, resource_type), parts) in &columns {
         findings.extend(parts::check_columns(parts, known_leaves.get(*resource_type), resource_type));
     }
-    // Rows of a part that is not what it was are missing, and that has been told.
-    if all_read {
-        findings.extend(lines.check_rows().into_iter().map(in_record));
-    }
-    for part in record.deleted_resources.iter().flat_map(|table| &table.files) {
-        match parts::check_deleted(lake, part) {
-            Ok(()) => observer.event(Event::PartVerified { path: &part.path, bytes: part.bytes }),
-            Err(what) => findings.push(VerifyFinding { path: part.path.clone(), what }),
+    for record in runs {
+        let record_path = record_path(&record.run);
+        let in_record = |what: String| VerifyFinding { path: record_path.clone(), what };
+        findings.extend(record.faults().into_iter().map(in_record));
+        let Some(lines) = lines.get(record.run.as_str()) else { continue };
+        // Rows of a part that is not what it was are missing, and that has been told.
+        if !unread.contains(record.run.as_str()) {
+            findings.extend(lines.check_rows().into_iter().map(in_record));
         }
+        for part in record.deleted_resources.iter().flat_map(|table| &table.files) {
+            match parts::check_deleted(lake, part) {
+                Ok(()) => observer.event(Event::PartVerified { path: &part.path, bytes: part.bytes }),
+                Err(what) => findings.push(VerifyFinding { path: part.path.clone(), what }),
+            }
+        }
+        findings.extend(quarantine::check(lake, record, lines));
+        findings.extend(asides::check(lake, record, files));
     }
-    findings.extend(quarantine::check(lake, record, &lines));
-    findings.extend(asides::check(lake, record, files));
     findings
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! Cursor → shred (nodes, leaf columns) ┬→ row_group (levels, chunks) → part (a staged file) → widen (one schema) → FileReceipt
 //!                                      └→ record_batch (Arrow arrays)                      part → rebuild (JSON text)
+//!                                                                              published parts → joined (widen, regroup) → FileReceipt
 //! ```
 //!
 //! What comes in: a [`lakehaul_parse::Cursor`] over one line, and its resource type. What goes out: parts that are
@@ -22,6 +23,8 @@ mod table_set;
 mod run_tables;
 mod widen;
 mod restore;
+mod regroup;
+mod joined;
 mod deleted_resources;
 mod record_batch;
 mod arrow_schema;
@@ -30,6 +33,7 @@ mod error;
 
 pub use deleted_resources::DeletedResources;
 pub use error::{AppendError, WriteError};
+pub use joined::{JoinedPart, PartShape};
 pub use record_batch::BatchBuilder;
 pub use restore::{LaidDownPart, LaidDownRowGroup};
 pub use run_tables::{FileReceipt, RunTables, TableNote, TableOptions};

@@ -1,12 +1,13 @@
 //! Where a lake lives: paths in, bytes out. Nothing above this module may assume a file system.
 //!
-//! Paths are relative to the lake, `/` between their parts. Buckets come behind the same trait later.
+//! Paths are relative to the lake, `/` between their parts. Buckets are behind the same trait, in a crate of their own.
 
 mod local;
 
 use bytes::Bytes;
 use std::fmt::Debug;
 use std::io::{self, Write};
+use std::time::SystemTime;
 
 pub use local::LocalStore;
 
@@ -34,15 +35,15 @@ pub trait Store: Send + Sync + Debug {
     fn lock(&self, path: &str) -> io::Result<Option<Box<dyn StoreLock>>> {
         Err(io::Error::new(io::ErrorKind::Unsupported, format!("this store cannot lock {path}")))
     }
-    /// Like [`put`](Self::put), where there is nothing yet; else [`io::ErrorKind::AlreadyExists`], but for the same bytes. A store
-    /// whose lock dies with its holder need not look.
-    fn put_new(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.put(path, bytes)
-    }
     /// Whether others can read what was flushed of a file that is not finished, and whether such a file can be
     /// [extended](Self::extend) cheaply. Where not, files are better finished than synced.
     fn shows_unfinished(&self) -> bool {
         true
+    }
+    /// When a file was last written. `None`: the store cannot tell.
+    fn modified(&self, path: &str) -> io::Result<Option<SystemTime>> {
+        let _ = path;
+        Ok(None)
     }
     /// A small file's bytes.
     fn read(&self, path: &str) -> io::Result<Bytes> {

@@ -74,34 +74,44 @@ impl Widening<'_> {
         let file = self.store.open(path).map_err(WriteError::store("open", path))?;
         let source = Source::open(file, path)?;
         for index in (0..source.metadata.num_row_groups()).filter(|&index| keep(index)) {
-            let rows = source.metadata.row_group(index).num_rows() as u64;
-            out.row_group(rows, |row_group| {
-                let mut missing = Missing { source: &source, row_group: index, levels: HashMap::new() };
-                for column in self.schema.columns.columns() {
-                    let (bytes, close) = match source.columns.get(column.path().parts()) {
-                        Some(&at) => source.chunk(index, at)?,
-                        None => missing.chunk(column, self.compression_level)?,
-                    };
-                    row_group.append_column(&bytes, close).map_err(WriteError::parquet(path))?;
-                }
-                Ok(())
-            })?;
+            splice(&source, index, out, self.compression_level)?;
         }
         Ok(())
     }
 }
 
+/// Copies a row group to `out`, widened to the schema that `out` has.
+pub(crate) fn splice(
+    source: &Source<'_>,
+    index: usize,
+    out: &mut PartWriter,
+    compression_level: i32,
+) -> Result<(), WriteError> {
+    let schema = out.schema().clone();
+    out.row_group(source.rows(index), |row_group| {
+        let mut missing = Missing::new(source, index);
+        for column in schema.columns.columns() {
+            let (bytes, close) = match source.columns.get(column.path().parts()) {
+                Some(&at) => source.chunk(index, at)?,
+                None => missing.chunk(column, compression_level)?,
+            };
+            row_group.append_column(&bytes, close).map_err(WriteError::parquet(source.path))?;
+        }
+        Ok(())
+    })
+}
+
 /// A finished part, open for copying.
-struct Source<'a> {
-    file: StoreChunks,
-    path: &'a str,
-    metadata: ParquetMetaData,
+pub(crate) struct Source<'a> {
+    pub(crate) file: StoreChunks,
+    pub(crate) path: &'a str,
+    pub(crate) metadata: ParquetMetaData,
     /// Column index by path.
-    columns: HashMap<Vec<String>, usize>,
+    pub(crate) columns: HashMap<Vec<String>, usize>,
 }
 
 impl<'a> Source<'a> {
-    fn open(file: Box<dyn StoreRead>, path: &'a str) -> Result<Self, WriteError> {
+    pub(crate) fn open(file: Box<dyn StoreRead>, path: &'a str) -> Result<Self, WriteError> {
         let file = StoreChunks::new(file);
         let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
         let metadata = ParquetMetaDataReader::new()
@@ -113,6 +123,11 @@ impl<'a> Source<'a> {
             metadata.file_metadata().schema_descr().columns().iter().map(|column| column.path().parts().to_vec());
         let columns = paths.enumerate().map(|(at, path)| (path, at)).collect();
         Ok(Source { file, path, metadata, columns })
+    }
+
+    /// Rows of a row group.
+    pub(crate) fn rows(&self, row_group: usize) -> u64 {
+        self.metadata.row_group(row_group).num_rows() as u64
     }
 
     /// Column chunk `column` of a row group with all its metadata.
@@ -133,42 +148,55 @@ impl<'a> Source<'a> {
 }
 
 /// Levels of an ancestor that a missing leaf has in common with the part's own leaves.
-struct AncestorLevels {
-    repetition: Vec<u8>,
-    definition: Vec<u8>,
+pub(crate) struct AncestorLevels {
+    /// Empty where nothing repeats.
+    pub(crate) repetition: Vec<u8>,
+    pub(crate) definition: Vec<u8>,
 }
 
 /// All-null chunks for the leaves that a row group does not have.
-struct Missing<'a> {
+pub(crate) struct Missing<'a> {
     source: &'a Source<'a>,
     row_group: usize,
     /// By the ancestor's path.
     levels: HashMap<Vec<String>, AncestorLevels>,
 }
 
-impl Missing<'_> {
+impl<'a> Missing<'a> {
+    pub(crate) fn new(source: &'a Source<'a>, row_group: usize) -> Self {
+        Missing { source, row_group, levels: HashMap::new() }
+    }
+
     fn chunk(
         &mut self,
         column: &ColumnDescPtr,
         compression_level: i32,
     ) -> Result<(ChunkAt, ColumnCloseResult), WriteError> {
         let source = self.source;
-        let rows = source.metadata.row_group(self.row_group).num_rows();
+        let rows = source.rows(self.row_group) as u32;
+        let AncestorLevels { repetition, definition } = self.levels(column)?;
+        let levels = ChunkLevels { repetition, definition, slots: definition.len(), rows };
+        let encoded =
+            with_encoder(compression_level, |encoder| encoder.encode(column, levels, &NoValues, StatisticsLevel::Page));
+        let encoded = encoded.map_err(WriteError::parquet(source.path))?;
+        Ok((ChunkAt { offset: 0, bytes: encoded.bytes }, encoded.close))
+    }
+
+    /// The levels of a leaf that the part does not have.
+    pub(crate) fn levels(&mut self, column: &ColumnDescPtr) -> Result<&AncestorLevels, WriteError> {
+        let source = self.source;
         let (ancestor, sibling) = source.nearest(column.path().parts());
         if !self.levels.contains_key(ancestor) {
             let levels = match sibling {
                 Some(sibling) => source.levels_of(self.row_group, ancestor, sibling)?,
                 // The root: a slot a row.
-                None => AncestorLevels { repetition: Vec::new(), definition: vec![0; rows as usize] },
+                None => {
+                    AncestorLevels { repetition: Vec::new(), definition: vec![0; source.rows(self.row_group) as usize] }
+                }
             };
             self.levels.insert(ancestor.to_vec(), levels);
         }
-        let AncestorLevels { repetition, definition } = &self.levels[ancestor];
-        let levels = ChunkLevels { repetition, definition, slots: definition.len(), rows: rows as u32 };
-        let encoded =
-            with_encoder(compression_level, |encoder| encoder.encode(column, levels, &NoValues, StatisticsLevel::Page));
-        let encoded = encoded.map_err(WriteError::parquet(source.path))?;
-        Ok((ChunkAt { offset: 0, bytes: encoded.bytes }, encoded.close))
+        Ok(&self.levels[ancestor])
     }
 }
 

@@ -5,10 +5,11 @@ mod page;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 
-use lakehaul_load::RunRecord;
+use lakehaul_load::{CompactionRecord, RunRecord};
 
 use crate::args::ReportArgs;
 use crate::exit::Exit;
@@ -32,7 +33,15 @@ pub(super) fn run(args: &ReportArgs, manner: Manner) -> Result<Exit, Failure> {
             let settings = lakehaul_load::settings(&lake).map_err(failed())?;
             let reasons = lakehaul_load::reject_reasons(&lake, &record.run);
             let reasons = reasons.as_ref().map_err(ToString::to_string);
-            page(&Subject { lake: &lake, record: &record, settings: &settings, reasons, unfinished: &unfinished })
+            let replaced = replaced(&record, &lakehaul_load::compactions(&lake).map_err(failed())?);
+            page(&Subject {
+                lake: &lake,
+                record: &record,
+                settings: &settings,
+                reasons,
+                replaced,
+                unfinished: &unfinished,
+            })
         }
     };
     match &args.out {
@@ -44,6 +53,16 @@ pub(super) fn run(args: &ReportArgs, manner: Manner) -> Result<Exit, Failure> {
             .map_err(|error| Failure::Usage(format!("--out: cannot write {}: {error}", path.display())))?,
     }
     Ok(Exit::Complete)
+}
+
+/// How many of a run's Parquet files have been replaced.
+fn replaced(record: &RunRecord, compactions: &[CompactionRecord]) -> usize {
+    let gone: HashSet<&str> = compactions
+        .iter()
+        .flat_map(CompactionRecord::parts)
+        .flat_map(|(_, part)| part.replaces.iter().map(|gone| gone.part.path.as_str()))
+        .collect();
+    record.tables.iter().flat_map(|table| &table.files).filter(|part| gone.contains(part.path.as_str())).count()
 }
 
 /// Which of the runs is meant, which are sorted: the one of this name, or the newest.

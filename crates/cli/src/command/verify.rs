@@ -57,8 +57,9 @@ fn ledger_text(report: &VerifyReport, lake: &str) -> String {
         text.push_str(&format!("{}: {}\n", plain(&finding.path), plain(&finding.what)));
     }
     for run in &report.unfinished {
+        let what = if run.ends_with("-compact") { "Compaction" } else { "Run" };
         let run = plain(run);
-        text.push_str(&format!("Run {run} has not finished; what it has staged is no part of the lake.\n"));
+        text.push_str(&format!("{what} {run} has not finished; what it has staged is no part of the lake.\n"));
     }
     let checked = format!(
         "{}, {}, {} ({}), {}",

@@ -31,6 +31,8 @@ pub fn event(event: &Event<'_>) -> String {
             json!({"event": "export_deleted", "outcome": outcome, "status": status})
         }
         Event::PartVerified { path, bytes } => json!({"event": "part_verified", "path": path, "bytes": bytes}),
+        Event::PartTakenOver { path, bytes } => json!({"event": "part_taken_over", "path": path, "bytes": bytes}),
+        Event::StrayRemoved { path, bytes } => json!({"event": "stray_removed", "path": path, "bytes": bytes}),
         Event::FileCompared { output_file } => json!({"event": "file_compared", "name": output_file}),
         Event::Publishing { parts, rows, bytes } => {
             json!({"event": "publishing", "parts": parts, "rows": rows, "bytes": bytes})

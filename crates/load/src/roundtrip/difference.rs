@@ -49,7 +49,7 @@ fn both_sides<C: Collect>(compared: &Compared<'_>, files: &BTreeSet<usize>, kind
         // That a file can be read was seen the first time.
         let _ = compared.files[file].collect(file, compared.reading, &mut source);
     }
-    let rows = collect_rows(compared.lake, &compared.records, &compared.numbers, compared.reading.max_depth, kind)?;
+    let rows = collect_rows(compared.lake, &compared.parts, &compared.numbers, compared.reading.max_depth, kind)?;
     Ok((source, rows))
 }
 

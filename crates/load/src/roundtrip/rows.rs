@@ -1,13 +1,13 @@
-//! The lake's side: rows rebuilt from the parts of the runs that are compared.
+//! The lake's side: rows rebuilt from the parts that have some of the runs that are compared.
 
 use std::collections::HashMap;
 
 use lakehaul_parse::{Chunk, DirectCursor, Scratch};
 use rayon::prelude::*;
 
+use crate::LoadError;
 use crate::cat::{open_part, unread};
 use crate::lake::Lake;
-use crate::{LoadError, RunRecord};
 
 use super::fingerprint::{fingerprint, no_resource};
 use super::sums::Collect;
@@ -22,26 +22,22 @@ pub(super) type FileNumbers<'a> = HashMap<(&'a str, &'a str), usize>;
 /// Gives every row that came from one of the files to collectors of this kind, and returns these together.
 pub(super) fn collect_rows<C: Collect>(
     lake: &Lake,
-    records: &[&RunRecord],
+    parts: &[&str],
     files: &FileNumbers<'_>,
     max_depth: u32,
     kind: &C,
 ) -> Result<C, LoadError> {
-    let parts: Vec<(&str, &str)> = records
-        .iter()
-        .flat_map(|record| record.tables.iter().flat_map(|table| &table.files).map(|part| (&*record.run, &*part.path)))
-        .collect();
-    let collected = parts.into_par_iter().map(|(run, path)| {
+    let collected = parts.par_iter().map(|path| {
         let collector = kind.empty();
         let mut rows = Batch { texts: Vec::new(), lines: Vec::new(), collector, scratch: Scratch::new(), max_depth };
-        let mut last: Option<(String, Option<usize>)> = None;
+        let mut last: Option<(String, String, Option<usize>)> = None;
         open_part(lake, path)?
             .for_each_row(&mut |row| {
                 let number = match &last {
-                    Some((name, number)) if name == row.output_file => *number,
+                    Some((run, name, number)) if name == row.output_file && run == row.run => *number,
                     _ => {
-                        let number = files.get(&(run, row.output_file)).copied();
-                        last = Some((row.output_file.to_owned(), number));
+                        let number = files.get(&(row.run, row.output_file)).copied();
+                        last = Some((row.run.to_owned(), row.output_file.to_owned(), number));
                         number
                     }
                 };

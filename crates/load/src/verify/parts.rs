@@ -1,8 +1,8 @@
-//! A run's parts against its record: bytes, rows, columns, and which line of which output file each row says it is.
+//! Parts against their records: bytes, rows, columns, and which line of which output file each row says it is.
 //!
 //! Every byte is hashed; of the columns, the three that say where a row came from are read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -17,9 +17,10 @@ use parquet::errors::ParquetError;
 use super::VerifyFinding;
 use super::lines::RunLines;
 use super::stored::Stored;
-use crate::PartRecord;
 use crate::cat::open_part;
+use crate::current::CurrentPart;
 use crate::lake::{Lake, schema_path};
+use crate::{PartRecord, RowsOfRun};
 
 /// Where a row came from.
 const RUN: &str = "__run";
@@ -49,10 +50,9 @@ pub(super) fn unreadable(error: &io::Error) -> String {
 /// sentence.
 pub(super) fn check_part(
     lake: &Lake,
-    run: &str,
     resource_type: &str,
-    part: &PartRecord,
-    lines: &RunLines<'_>,
+    CurrentPart { part, runs, .. }: &CurrentPart,
+    lines: &BTreeMap<&str, RunLines<'_>>,
 ) -> Result<BTreeSet<String>, String> {
     let file = check_bytes(lake, &part.path, part.bytes, &part.blake3)?;
     let reader = open_part(lake, &part.path).map_err(|error| error.to_string())?;
@@ -63,14 +63,21 @@ pub(super) fn check_part(
         return Err(format!("it is a part of {}, the ledger says {resource_type}", reader.resource_type()));
     }
     let leaves = reader.parquet_schema().columns().iter().map(|column| column.path().string()).collect();
-    let strangers = read_origins(&file, run, lines).map_err(|error| format!("its columns cannot be read: {error}"))?;
-    if strangers.of_other_runs > 0 {
-        return Err(format!("{} of its rows are of another run", strangers.of_other_runs));
+    // In the order of `runs`.
+    let lines: Vec<_> = runs.iter().map(|of_run| (of_run.run.as_str(), lines.get(of_run.run.as_str()))).collect();
+    let origins = read_origins(&file, &lines).map_err(|error| format!("its columns cannot be read: {error}"))?;
+    if origins.of_other_runs > 0 {
+        return Err(format!("{} of its rows are of another run", origins.of_other_runs));
     }
-    if strangers.of_no_file > 0 {
-        return Err(format!("{} of its rows are of an output file that the run does not have", strangers.of_no_file));
+    if origins.of_no_file > 0 {
+        return Err(format!("{} of its rows are of an output file that the run does not have", origins.of_no_file));
     }
-    Ok(leaves)
+    match runs.iter().zip(origins.of_runs).find(|(of_run, rows)| of_run.rows != *rows) {
+        None => Ok(leaves),
+        Some((RowsOfRun { run, rows: told }, rows)) => {
+            Err(format!("{rows} of its rows are of run {run}, the ledger says {told}"))
+        }
+    }
 }
 
 /// Length, hash and row count of a part of the table of deletions. The error is a sentence.
@@ -85,15 +92,21 @@ pub(super) fn check_deleted(lake: &Lake, part: &PartRecord) -> Result<(), String
     }
 }
 
-/// Rows that the run cannot have written.
+/// Where a part's rows are from.
 #[derive(Default)]
-struct Strangers {
+struct Origins {
+    /// Rows of each run that the ledger names.
+    of_runs: Vec<u64>,
+    /// Rows that none of these can have written.
     of_other_runs: u64,
     of_no_file: u64,
 }
 
+/// A part's runs, each with its lines; none where the lake does not know it.
+type Runs<'r> = [(&'r str, Option<&'r RunLines<'r>>)];
+
 /// Reads where every row came from.
-fn read_origins(file: &Stored, run: &str, lines: &RunLines<'_>) -> Result<Strangers, ParquetError> {
+fn read_origins(file: &Stored, runs: &Runs<'_>) -> Result<Origins, ParquetError> {
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let plain = ArrowReaderMetadata::load(file, options.clone())?;
     let options = options.with_schema(Arc::new(with_views(plain.schema())));
@@ -103,19 +116,14 @@ fn read_origins(file: &Stored, run: &str, lines: &RunLines<'_>) -> Result<Strang
         .with_projection(wanted)
         .with_batch_size(BATCH_ROWS)
         .build()?;
-    let mut strangers = Strangers::default();
+    let mut origins = Origins { of_runs: vec![0; runs.len()], ..Origins::default() };
     for batch in batches {
-        add_origins(&batch?, run, lines, &mut strangers)?;
+        add_origins(&batch?, runs, &mut origins)?;
     }
-    Ok(strangers)
+    Ok(origins)
 }
 
-fn add_origins(
-    batch: &RecordBatch,
-    run: &str,
-    lines: &RunLines<'_>,
-    strangers: &mut Strangers,
-) -> Result<(), ArrowError> {
+fn add_origins(batch: &RecordBatch, known: &Runs<'_>, origins: &mut Origins) -> Result<(), ArrowError> {
     let missing = |name: &str| ArrowError::SchemaError(format!("there is no fit column {name}"));
     let text = |name| -> Result<&StringViewArray, ArrowError> {
         let column = batch.column_by_name(name).and_then(|column| column.as_string_view_opt());
@@ -124,16 +132,26 @@ fn add_origins(
     let numbers = batch.column_by_name(LINE).and_then(|column| column.as_primitive_opt::<Int64Type>());
     let numbers = numbers.filter(|column| column.null_count() == 0).ok_or_else(|| missing(LINE))?;
     let (runs, names) = (text(RUN)?, text(OUTPUT_FILE)?);
-    strangers.of_other_runs += runs.iter().filter(|name| *name != Some(run)).count() as u64;
     // Rows of one file follow each other, mostly.
     let mut at = 0;
     while at < batch.num_rows() {
-        let name = names.value(at);
-        let end = (at..batch.num_rows()).find(|&row| names.value(row) != name).unwrap_or(batch.num_rows());
-        match lines.file(name) {
-            // A negative number is no line either.
-            Some(file) => file.add_rows(numbers.values()[at..end].iter().map(|&line| u64::try_from(line).unwrap_or(0))),
-            None => strangers.of_no_file += (end - at) as u64,
+        let (run, name) = (runs.value(at), names.value(at));
+        let is_other = |&row: &usize| names.value(row) != name || runs.value(row) != run;
+        let end = (at..batch.num_rows()).find(is_other).unwrap_or(batch.num_rows());
+        let rows = (end - at) as u64;
+        let which = known.iter().position(|(known, _)| *known == run);
+        match which.and_then(|which| Some((which, known[which].1?))) {
+            None => origins.of_other_runs += rows,
+            Some((which, lines)) => {
+                origins.of_runs[which] += rows;
+                match lines.file(name) {
+                    // A negative number is no line either.
+                    Some(file) => {
+                        file.add_rows(numbers.values()[at..end].iter().map(|&line| u64::try_from(line).unwrap_or(0)));
+                    }
+                    None => origins.of_no_file += rows,
+                }
+            }
         }
         at = end;
     }

@@ -16,28 +16,28 @@ const HEADER_READ_BYTES: usize = 1 << 10;
 
 /// An open file of the lake; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Stored(Arc<dyn StoreRead>);
+pub(crate) struct Stored(Arc<dyn StoreRead>);
 
 impl Stored {
-    pub(super) fn open(store: &dyn Store, path: &str) -> io::Result<Stored> {
+    pub(crate) fn open(store: &dyn Store, path: &str) -> io::Result<Stored> {
         store.open(path).map(|file| Stored(Arc::from(file)))
     }
 
-    pub(super) fn len_bytes(&self) -> u64 {
+    pub(crate) fn len_bytes(&self) -> u64 {
         self.0.len_bytes()
     }
 
-    pub(super) fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+    pub(crate) fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
         self.0.read_at(offset, len)
     }
 
     /// From its start.
-    pub(super) fn reader(&self) -> BufReader<Sequential> {
+    pub(crate) fn reader(&self) -> BufReader<Sequential> {
         BufReader::with_capacity(READ_BYTES, Sequential { file: self.clone(), offset: 0 })
     }
 
     /// In hex, of all its bytes.
-    pub(super) fn blake3(&self) -> io::Result<String> {
+    pub(crate) fn blake3(&self) -> io::Result<String> {
         let mut hasher = blake3::Hasher::new();
         self.reader().for_each_piece(|piece| {
             hasher.update(piece);
@@ -47,7 +47,7 @@ impl Stored {
 }
 
 /// Pieces of what is read, as they come.
-pub(super) trait Pieces: BufRead {
+pub(crate) trait Pieces: BufRead {
     fn for_each_piece(&mut self, mut each: impl FnMut(&[u8])) -> io::Result<()> {
         loop {
             let piece = self.fill_buf()?;
@@ -64,7 +64,7 @@ pub(super) trait Pieces: BufRead {
 impl<R: BufRead> Pieces for R {}
 
 /// Reads on from an offset to the end of the file.
-pub(super) struct Sequential {
+pub(crate) struct Sequential {
     file: Stored,
     offset: u64,
 }

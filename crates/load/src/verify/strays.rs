@@ -7,6 +7,7 @@ use lakehaul_write::DeletedResources;
 use super::VerifyFinding;
 use super::asides::{deletions_path, outcomes_path, raw_folder};
 use super::quarantine;
+use crate::journal::Committed;
 use crate::member_match::TABLE_FOLDER;
 use crate::{Layout, RunRecord};
 
@@ -15,14 +16,14 @@ const ASIDES: [&str; 4] = ["_lake/quarantine/", "_lake/outcomes/", "_lake/deleti
 
 /// What the runs' records name.
 #[derive(Default)]
-pub(super) struct Named {
+pub(crate) struct Named {
     paths: BTreeSet<String>,
     folders: BTreeSet<String>,
 }
 
 impl Named {
     /// Tables that the lake has schemas of.
-    pub(super) fn of_tables<'t>(types: impl IntoIterator<Item = &'t str>) -> Named {
+    pub(crate) fn of_tables<'t>(types: impl IntoIterator<Item = &'t str>) -> Named {
         let mut named = Named::default();
         named.folders.insert(DeletedResources::TABLE.to_owned());
         for name in types {
@@ -31,11 +32,35 @@ impl Named {
         named
     }
 
-    pub(super) fn add(&mut self, record: &RunRecord) {
+    /// A part that a table has now.
+    pub(crate) fn add_part(&mut self, resource_type: &str, path: &str) {
+        self.paths.insert(path.to_owned());
+        self.folders.extend([Layout::Plain, Layout::Hive].map(|layout| layout.folder(resource_type)));
+    }
+
+    /// What is being published, and what goes with that: all of it may be there.
+    pub(crate) fn add_committed(&mut self, committed: &Committed) {
+        match committed {
+            Committed::Run(record) => {
+                for table in &record.tables {
+                    table.files.iter().for_each(|part| self.add_part(&table.resource_type, &part.path));
+                }
+                self.add_run(record);
+            }
+            Committed::Compaction(record) => {
+                for (resource_type, part) in record.parts() {
+                    self.add_part(resource_type, &part.part.path);
+                    part.replaces.iter().for_each(|gone| self.add_part(resource_type, &gone.part.path));
+                }
+            }
+        }
+    }
+
+    /// What a run has besides its tables' parts.
+    pub(crate) fn add_run(&mut self, record: &RunRecord) {
         let run = record.run.as_str();
-        for table in record.tables.iter().chain(&record.deleted_resources) {
-            self.paths.extend(table.files.iter().map(|part| part.path.clone()));
-            self.folders.extend([Layout::Plain, Layout::Hive].map(|layout| layout.folder(&table.resource_type)));
+        for part in record.deleted_resources.iter().flat_map(|table| &table.files) {
+            self.paths.insert(part.path.clone());
         }
         if record.totals.rejected > 0 {
             self.paths.extend(quarantine::paths(run));
@@ -50,12 +75,22 @@ impl Named {
         self.paths.extend(record.output_files.iter().map(|file| format!("{raw}{}", file.name)));
     }
 
+    /// Whether a file is in the folder of a table.
+    pub(crate) fn is_in_a_table(&self, path: &str) -> bool {
+        path.split_once('/').is_some_and(|(folder, _)| self.folders.contains(folder))
+    }
+
+    /// Whether something names the file.
+    pub(crate) fn names(&self, path: &str) -> bool {
+        self.paths.contains(path)
+    }
+
     /// What nobody names, where only what is named may be: in a table's folder, among what runs keep, and any Parquet
     /// file outside of `_lake`.
     pub(super) fn strays(&self, files: &[(String, u64)]) -> Vec<VerifyFinding> {
         let guarded = |path: &str| {
             ASIDES.iter().any(|folder| path.starts_with(folder))
-                || path.split_once('/').is_some_and(|(folder, _)| self.folders.contains(folder))
+                || self.is_in_a_table(path)
                 || (path.ends_with(".parquet") && !path.starts_with("_lake/") && !path.starts_with(TABLE_FOLDER))
         };
         files

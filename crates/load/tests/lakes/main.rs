@@ -12,3 +12,7 @@ mod resuming;
 mod looking;
 #[expect(clippy::unwrap_used, reason = "a lake that cannot be spoilt is a failed test")]
 mod verifying;
+#[expect(clippy::unwrap_used, reason = "a lake that cannot be fed is a failed test")]
+mod compacting;
+#[expect(clippy::unwrap_used, reason = "a stray that cannot be seeded is a failed test")]
+mod vacuuming;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use lakehaul_load::{ErrorKind, LoadError, LoadOptions, LoadSummary, StoreLayer};
+use lakehaul_load::{ErrorKind, LoadError, LoadOptions, StoreLayer};
 use lakehaul_sim::{Compressed, Gzip, Personality, Scenario, ServedFile, Sim};
 
 use crate::faulty_store::{Call, Desk, EIO, EMFILE, ENOSPC, Op, Trouble};
@@ -13,11 +13,11 @@ use crate::same_lake::{Contents, all_that_is_visible_is_whole};
 use crate::scene::{Repeat, Scene, asked_for, claim, haul, lines, nobody, patient, request, saving_always};
 
 /// Something that fills a lake and can be tried again.
-trait Run {
+pub(crate) trait Run {
     /// Its name in this file.
     fn test(&self) -> &'static str;
     fn lake(&self) -> PathBuf;
-    fn run(&self, layer: Option<StoreLayer>) -> Result<LoadSummary, LoadError>;
+    fn run(&self, layer: Option<StoreLayer>) -> Result<(), LoadError>;
 }
 
 struct Load {
@@ -40,8 +40,8 @@ impl Run for Load {
         self.scene.path("lake")
     }
 
-    fn run(&self, store_layer: Option<StoreLayer>) -> Result<LoadSummary, LoadError> {
-        self.scene.load("lake", LoadOptions { store_layer, ..saving_always(self.threads) })
+    fn run(&self, store_layer: Option<StoreLayer>) -> Result<(), LoadError> {
+        self.scene.load("lake", LoadOptions { store_layer, ..saving_always(self.threads) }).map(drop)
     }
 }
 
@@ -73,9 +73,9 @@ impl Run for Export {
         self.folder.path().join("lake")
     }
 
-    fn run(&self, store_layer: Option<StoreLayer>) -> Result<LoadSummary, LoadError> {
+    fn run(&self, store_layer: Option<StoreLayer>) -> Result<(), LoadError> {
         let options = LoadOptions { store_layer, ..saving_always(1) };
-        haul(&request(&self.sim, Personality::Smart, &self.lake(), options), &nobody())
+        haul(&request(&self.sim, Personality::Smart, &self.lake(), options), &nobody()).map(drop)
     }
 }
 
@@ -86,7 +86,7 @@ fn troubles(at: u64) -> [Trouble; 5] {
 }
 
 /// Each call from the first to the last of an undisturbed run, or one in `stride`, each with one trouble after another.
-fn check<R: Run + Sync>(scene: impl Fn() -> R + Sync, stride: u64) {
+pub(crate) fn check<R: Run + Sync>(scene: impl Fn() -> R + Sync, stride: u64) {
     let whole = scene();
     let calm = Desk::calm();
     whole.run(Some(calm.layer())).expect("an undisturbed run comes through");

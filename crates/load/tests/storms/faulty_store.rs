@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use lakehaul_load::StoreLayer;
@@ -46,6 +47,7 @@ pub(crate) enum Op {
     Sync,
     Remove,
     List,
+    Modified,
     Write,
     Flush,
     Finish,
@@ -357,6 +359,10 @@ impl Store for FaultyStore {
 
     fn list(&self, path: &str) -> io::Result<Vec<(String, u64)>> {
         self.call((Op::List, path, None), || self.inner.list(path), || {}, |_, _| {})
+    }
+
+    fn modified(&self, path: &str) -> io::Result<Option<SystemTime>> {
+        self.call((Op::Modified, path, None), || self.inner.modified(path), || {}, |_, _| {})
     }
 
     /// Not counted: who dies lets go, and a lock that cannot be had is another promise's.

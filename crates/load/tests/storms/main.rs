@@ -9,6 +9,8 @@ mod same_lake;
 #[expect(clippy::unwrap_used, reason = "a scene that cannot be set is a failed test")]
 mod scene;
 mod every_call;
+#[expect(clippy::unwrap_used, reason = "a lake that cannot be fed is a failed test")]
+mod maintaining;
 mod durable_first;
 #[expect(clippy::unwrap_used, reason = "a bucket in memory that cannot be read is a failed test")]
 mod bucket;

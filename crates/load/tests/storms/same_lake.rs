@@ -47,9 +47,9 @@ impl Contents {
             rows.entry(table.resource_type.clone()).or_default();
         }
         for (table, rows) in &mut rows {
-            let of_table = records.iter().flat_map(|record| &record.tables).filter(|of| of.resource_type == *table);
-            for part in of_table.flat_map(|table| &table.files) {
-                rows.extend(rows_of_part(lake, &part.path));
+            // What a reader finds who lists the folder; that it is what records name was seen to above.
+            for part in files_below(&lake.join(table)) {
+                rows.extend(rows_of_part(lake, &format!("{table}/{part}")));
             }
             rows.sort();
             assert_eq!(cat(name, table), resources(rows), "cat and the rows of {table}");
@@ -207,6 +207,8 @@ fn figures(record: &RunRecord) -> Value {
 #[track_caller]
 fn nothing_else_is_there(lake: &Path, records: &[RunRecord]) {
     let mut known: BTreeSet<String> = ["_lake/lake.json", "_lake/lock"].map(str::to_owned).into();
+    let compactions = lakehaul_load::compactions(lake.to_str().expect("the test's paths are text"));
+    let compactions = compactions.expect("the records can be read");
     for record in records {
         let run = &record.run;
         known.insert(format!("_lake/runs/{run}.json"));
@@ -229,6 +231,15 @@ fn nothing_else_is_there(lake: &Path, records: &[RunRecord]) {
         }
         if record.totals.deletions > 0 {
             known.insert(format!("_lake/deletions/{run}.ndjson"));
+        }
+    }
+    for compaction in &compactions {
+        known.insert(format!("_lake/compactions/{}.json", compaction.compaction));
+        for (_, part) in compaction.parts() {
+            part.replaces.iter().for_each(|gone| {
+                known.remove(&gone.part.path);
+            });
+            known.insert(part.part.path.clone());
         }
     }
     let there = files_below(lake);

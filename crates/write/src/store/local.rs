@@ -9,6 +9,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -167,6 +168,10 @@ impl Store for LocalStore {
         list_into(&folder, path, &mut files)?;
         files.sort();
         Ok(files)
+    }
+
+    fn modified(&self, path: &str) -> io::Result<Option<SystemTime>> {
+        fs::symlink_metadata(self.resolve(path)?)?.modified().map(Some)
     }
 
     fn lock(&self, path: &str) -> io::Result<Option<Box<dyn StoreLock>>> {

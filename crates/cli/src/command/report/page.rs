@@ -32,6 +32,8 @@ pub(super) struct Subject<'s> {
     pub(super) settings: &'s LakeSettings,
     /// How often each reason is in quarantine, or why that is not known.
     pub(super) reasons: Result<&'s BTreeMap<String, u64>, String>,
+    /// How many of its Parquet files compactions have replaced.
+    pub(super) replaced: usize,
     /// Runs that have no ledger yet.
     pub(super) unfinished: &'s [String],
 }
@@ -63,7 +65,7 @@ pub(super) fn page(subject: &Subject<'_>) -> String {
                 }
                 (problems(record))
                 (account(&claims, record))
-                (tables(record))
+                (tables(record, subject.replaced))
                 (files(record, &marks))
                 (quarantine(subject))
                 (provenance(subject))
@@ -173,7 +175,7 @@ fn account(claims: &[Claim], record: &RunRecord) -> Markup {
     }
 }
 
-fn tables(record: &RunRecord) -> Markup {
+fn tables(record: &RunRecord, replaced: usize) -> Markup {
     let all: Vec<&TableRecord> = record.tables.iter().chain(&record.deleted_resources).collect();
     let parts: usize = all.iter().map(|table| table.files.len()).sum();
     let bytes = |table: &TableRecord| table.files.iter().fold(0, |sum: u64, part| sum.saturating_add(part.bytes));
@@ -203,6 +205,12 @@ fn tables(record: &RunRecord) -> Markup {
                         } }
                     }
                 } }
+                @if replaced > 0 {
+                    p.note {
+                        "A compaction has put the rows of " (counted(replaced as u64, "of these Parquet files", "of these Parquet files"))
+                        " into others since; " code { "_lake/compactions" } " says which. The rows are the same."
+                    }
+                }
                 details.paper[parts <= SHOWN] {
                     summary { (counted(parts as u64, "Parquet file", "Parquet files")) ", with length and BLAKE3 hash" }
                     div.wide { table {

@@ -138,7 +138,7 @@ fn reasons() -> BTreeMap<String, u64> {
 }
 
 fn shown(record: &RunRecord, reasons: Result<&BTreeMap<String, u64>, String>, unfinished: &[String]) -> String {
-    page(&Subject { lake: "/data/lake & co", record, settings: &settings(), reasons, unfinished })
+    page(&Subject { lake: "/data/lake & co", record, settings: &settings(), reasons, replaced: 0, unfinished })
 }
 
 #[test]
