@@ -24,7 +24,7 @@ use std::sync::mpsc::sync_channel;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 pub use lease::Habits;
-pub use place::{Bucket, Objects, is_url};
+pub use place::{Bucket, Objects};
 pub use store::BucketStore;
 
 /// Threads that move bytes to and from stores.

@@ -22,8 +22,10 @@ const RETRY_AT_MOST: Duration = Duration::from_secs(120);
 /// Schemes of stores.
 const SCHEMES: [&str; 8] = ["s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss"];
 
+const NO_SCHEME: &str = "its scheme is none of s3, gs, az, abfs";
+
 /// Whether `text` names a place in a store.
-pub fn is_url(text: &str) -> bool {
+fn is_url(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| SCHEMES.contains(&scheme))
 }
 
@@ -49,6 +51,9 @@ impl Bucket {
         let wrong = |why: &dyn Display| {
             io::Error::new(ErrorKind::InvalidInput, format!("{url} names no place in a store: {why}"))
         };
+        if !is_url(url) {
+            return Err(wrong(&NO_SCHEME));
+        }
         let parsed = Url::parse(url).map_err(|error| wrong(&error))?;
         let (scheme, root) = ObjectStoreScheme::parse(&parsed).map_err(|error| wrong(&error))?;
         let objects: Arc<dyn Objects> = match scheme {
@@ -80,7 +85,7 @@ impl Bucket {
                 }
                 Arc::new(builder.build().map_err(failure)?)
             }
-            _ => return Err(wrong(&"its scheme is none of s3, gs, az, abfs")),
+            _ => return Err(wrong(&NO_SCHEME)),
         };
         Ok(Bucket { objects, root })
     }
