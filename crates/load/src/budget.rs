@@ -17,7 +17,7 @@ const MAX_LINE_SHARE: u64 = 12;
 
 /// Of the memory that long lines leave, open row groups get this part, in percent; the rest is for encoding them. Found
 /// by measuring the peak on narrow and wide types with 1 to 8 workers.
-const BUILDER_PERCENT: u64 = 50;
+const BUILDER_PERCENT: u64 = 40;
 
 /// Open row groups of all workers take no more than this and as much again as [`BUILDER_BYTES_A_WORKER`] for each: memory
 /// that is touched for the first time is dear (a page fault each), and larger row groups make a lake hardly smaller.
