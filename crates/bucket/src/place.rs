@@ -56,34 +56,25 @@ impl Bucket {
         }
         let parsed = Url::parse(url).map_err(|error| wrong(&error))?;
         let (scheme, root) = ObjectStoreScheme::parse(&parsed).map_err(|error| wrong(&error))?;
+        // A local server speaks plain HTTP; whoever names it so means it, unless an option says otherwise.
+        let plain = options.iter().any(|(key, value)| is_endpoint(key) && value.starts_with("http://"));
+        let plain = plain.then(|| ("allow_http".to_owned(), "true".to_owned()));
+        let options: Vec<&(String, String)> = plain.iter().chain(options).collect();
         let objects: Arc<dyn Objects> = match scheme {
             ObjectStoreScheme::AmazonS3 => {
-                let mut builder = AmazonS3Builder::new().with_url(url).with_retry(retries());
-                for (key, value) in known::<AmazonS3ConfigKey>(options) {
-                    // A local server speaks plain HTTP; whoever names it so means it.
-                    if key == AmazonS3ConfigKey::Endpoint && value.starts_with("http://") {
-                        builder = builder.with_allow_http(true);
-                    }
-                    builder = builder.with_config(key, value);
-                }
-                Arc::new(builder.build().map_err(failure)?)
+                let builder = AmazonS3Builder::new().with_url(url).with_retry(retries());
+                let with = known(&options).fold(builder, |builder, (key, value)| builder.with_config(key, value));
+                Arc::new(with.build().map_err(failure)?)
             }
             ObjectStoreScheme::GoogleCloudStorage => {
-                let mut builder = GoogleCloudStorageBuilder::new().with_url(url).with_retry(retries());
-                for (key, value) in known::<GoogleConfigKey>(options) {
-                    builder = builder.with_config(key, value);
-                }
-                Arc::new(builder.build().map_err(failure)?)
+                let builder = GoogleCloudStorageBuilder::new().with_url(url).with_retry(retries());
+                let with = known(&options).fold(builder, |builder, (key, value)| builder.with_config(key, value));
+                Arc::new(with.build().map_err(failure)?)
             }
             ObjectStoreScheme::MicrosoftAzure => {
-                let mut builder = MicrosoftAzureBuilder::new().with_url(url).with_retry(retries());
-                for (key, value) in known::<AzureConfigKey>(options) {
-                    if key == AzureConfigKey::Endpoint && value.starts_with("http://") {
-                        builder = builder.with_allow_http(true);
-                    }
-                    builder = builder.with_config(key, value);
-                }
-                Arc::new(builder.build().map_err(failure)?)
+                let builder = MicrosoftAzureBuilder::new().with_url(url).with_retry(retries());
+                let with = known(&options).fold(builder, |builder, (key, value)| builder.with_config(key, value));
+                Arc::new(with.build().map_err(failure)?)
             }
             _ => return Err(wrong(&NO_SCHEME)),
         };
@@ -129,6 +120,14 @@ fn retries() -> RetryConfig {
     RetryConfig { retry_timeout: RETRY_AT_MOST, ..RetryConfig::default() }
 }
 
-fn known<K: FromStr>(options: &[(String, String)]) -> impl Iterator<Item = (K, &String)> {
+/// Whether an option names a store's own server.
+fn is_endpoint(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    matches!(AmazonS3ConfigKey::from_str(&key), Ok(AmazonS3ConfigKey::Endpoint))
+        || matches!(AzureConfigKey::from_str(&key), Ok(AzureConfigKey::Endpoint))
+}
+
+/// The options that this kind of store knows.
+fn known<'o, K: FromStr>(options: &[&'o (String, String)]) -> impl Iterator<Item = (K, &'o String)> {
     options.iter().filter_map(|(key, value)| Some((K::from_str(&key.to_ascii_lowercase()).ok()?, value)))
 }

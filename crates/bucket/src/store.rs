@@ -4,6 +4,7 @@
 //! the folder `<path>~`, each named by where it begins, until it is finished: then it is put together. Readers see one file.
 //! Renaming is copying, in the store, and removing.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -271,7 +272,7 @@ impl Store for BucketStore {
             async move { objects_under(&bucket, &path).await }
         })??;
         let mut files: Vec<(String, u64)> = Vec::new();
-        let mut segments: Vec<(String, Vec<(Path, u64)>)> = Vec::new();
+        let mut segments: BTreeMap<String, Vec<(Path, u64)>> = BTreeMap::new();
         for (object, bytes) in objects {
             let name = bucket.name_of(&object);
             if name == CLOCK || name.starts_with(UPLOADS) {
@@ -279,19 +280,15 @@ impl Store for BucketStore {
             }
             match name.split_once("~/") {
                 None => files.push((name, bytes)),
-                Some((base, _)) if segments.last().is_some_and(|(last, _)| last == base) => {
-                    segments.last_mut().into_iter().for_each(|(_, all)| all.push((object.clone(), bytes)));
-                }
-                Some((base, _)) => segments.push((base.to_owned(), vec![(object, bytes)])),
+                Some((base, _)) => segments.entry(base.to_owned()).or_default().push((object, bytes)),
             }
         }
-        for (name, segments) in segments {
-            if files.binary_search_by(|(other, _)| other.cmp(&name)).is_err() {
-                let bytes = joined(segments).iter().map(|(_, bytes, _)| bytes).sum();
-                files.push((name, bytes));
-                files.sort();
-            }
-        }
+        // What has been put together counts, not what it was put together of.
+        files.iter().for_each(|(name, _)| drop(segments.remove(name)));
+        files.extend(segments.into_iter().map(|(name, segments)| {
+            let bytes = joined(segments).iter().map(|(_, bytes, _)| bytes).sum();
+            (name, bytes)
+        }));
         files.sort();
         Ok(files)
     }
@@ -343,19 +340,16 @@ impl Store for BucketStore {
 impl BucketStore {
     /// Copies a file, in whatever pieces it is, to an object.
     fn write_together(&self, from: &str, to: &str) -> io::Result<()> {
-        write_together(&self.shared, &*self.open(from)?, to)
+        let file = self.open(from)?;
+        let mut upload = Upload::new(Arc::clone(&self.shared), self.shared.bucket.at(to)?);
+        let mut offset = 0;
+        while offset < file.len_bytes() {
+            let piece = file.read_at(offset, (file.len_bytes() - offset).min(COPIED_BYTES) as usize)?;
+            upload.write(&piece)?;
+            offset += piece.len() as u64;
+        }
+        upload.finish()
     }
-}
-
-fn write_together(shared: &Arc<Shared>, file: &dyn StoreRead, to: &str) -> io::Result<()> {
-    let mut upload = Upload::new(Arc::clone(shared), shared.bucket.at(to)?);
-    let mut offset = 0;
-    while offset < file.len_bytes() {
-        let piece = file.read_at(offset, (file.len_bytes() - offset).min(COPIED_BYTES) as usize)?;
-        upload.write(&piece)?;
-        offset += piece.len() as u64;
-    }
-    upload.finish()
 }
 
 /// Writes an object where none is. One of the same bytes is this one: an answer may get lost.

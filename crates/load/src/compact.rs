@@ -258,25 +258,23 @@ impl<'w> TableWork<'w> {
         let Together { parts, joined, .. } = together;
         let joined = match joined {
             Some(joined) => joined,
-            None => {
-                let new = joined.insert(self.create(parts)?);
-                for part in parts.iter() {
-                    self.take_over(part, new)?;
-                }
-                new
-            }
+            None => joined.insert(self.join(parts)?),
         };
         self.take_over(part, joined)?;
         parts.push(part.clone());
         Ok(())
     }
 
-    /// A staged part. Its name is that of the first it is made of, so that no two have one.
-    fn create(&self, parts: &[CurrentPart]) -> Result<JoinedPart<'w>, LoadError> {
+    /// A staged part of these. Its name is that of the first it is made of, so that no two have one.
+    fn join(&self, parts: &[CurrentPart]) -> Result<JoinedPart<'w>, LoadError> {
         let first = parts.first().map_or("", |first| first.part.path.as_str());
         let first = first.rsplit('/').next().unwrap_or_default().trim_end_matches(".parquet");
         let path = format!("{}/{}-{first}.part", self.work.staging, self.schema.resource_type());
-        Ok(JoinedPart::create(&*self.work.lake.store, path, self.schema)?)
+        let mut joined = JoinedPart::create(&*self.work.lake.store, path, self.schema)?;
+        for part in parts {
+            self.take_over(part, &mut joined)?;
+        }
+        Ok(joined)
     }
 
     /// Only what is as the ledger says is taken over: else its damage would get a hash of its own.
@@ -300,13 +298,7 @@ impl<'w> TableWork<'w> {
         let joined = match joined {
             Some(joined) => joined,
             None if !is_due => return Ok(None),
-            None => {
-                let mut new = self.create(&parts)?;
-                for part in &parts {
-                    self.take_over(part, &mut new)?;
-                }
-                new
-            }
+            None => self.join(&parts)?,
         };
         let receipt = joined.finish()?;
         let rows: u64 = parts.iter().map(|part| part.part.rows).sum();

@@ -289,11 +289,15 @@ pub(crate) fn discard_all_but(lake: &Lake, run: &str, needed: &HashSet<String>) 
 
 /// The names of the runs that have not finished, oldest first.
 pub(crate) fn names(lake: &Lake) -> Result<Vec<String>, LoadError> {
-    let files = lake.list(STAGING)?;
+    Ok(names_in(&lake.list(STAGING)?))
+}
+
+/// The runs that these files are staged of.
+fn names_in(files: &[(String, u64)]) -> Vec<String> {
     let run = |path: &str| Some(path.strip_prefix(STAGING)?.strip_prefix('/')?.split_once('/')?.0.to_owned());
     let mut runs: Vec<String> = files.iter().filter_map(|(path, _)| run(path)).collect();
     runs.dedup();
-    Ok(runs)
+    runs
 }
 
 /// The runs that have not finished, oldest first.
@@ -302,7 +306,7 @@ pub(crate) fn unfinished(lake: &Lake) -> Result<Vec<Unfinished>, LoadError> {
     let there = |path: &str| files.iter().any(|(file, _)| file == path);
     let mut records = lake.list(RUNS)?;
     records.extend(lake.list(COMPACTIONS)?);
-    names(lake)?
+    names_in(&files)
         .into_iter()
         .map(|run| {
             let record = if is_compaction(&run) { compaction_path(&run) } else { record_path(&run) };
