@@ -5,14 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may use of the others, besides in its own tests. The same table is in ARCHITECTURE.md, in words.
-const MAY_KNOW: [(&str, &[&str]); 10] = [
+const MAY_KNOW: [(&str, &[&str]); 11] = [
     ("lakehaul-parse", &[]),
     ("lakehaul-fetch", &[]),
     ("lakehaul-schema", &[]),
     ("lakehaul-write", &["lakehaul-parse", "lakehaul-schema"]),
     // Stores other than folders, behind `write`'s seam.
     ("lakehaul-bucket", &["lakehaul-write"]),
-    ("lakehaul-load", &["lakehaul-parse", "lakehaul-fetch", "lakehaul-schema", "lakehaul-write", "lakehaul-bucket"]),
+    // Tables' logs, over the same seam.
+    ("lakehaul-delta", &["lakehaul-write"]),
+    (
+        "lakehaul-load",
+        &["lakehaul-parse", "lakehaul-fetch", "lakehaul-schema", "lakehaul-write", "lakehaul-bucket", "lakehaul-delta"],
+    ),
     // A simulated payer needs none of what it tests.
     ("lakehaul-sim", &[]),
     // The table definitions that `lakehaul schema` prints are `schema`'s; a server and its credentials are named to `fetch`;
@@ -53,7 +58,7 @@ fn crates_know_only_whom_they_may() {
 #[test]
 fn crates_without_unsafe_code_forbid_it() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for name in ["fetch", "schema", "bucket", "load", "sim", "cli"] {
+    for name in ["fetch", "schema", "bucket", "delta", "load", "sim", "cli"] {
         let path = root.join("crates").join(name).join("src/lib.rs");
         let text = std::fs::read_to_string(&path).expect("a crate has a lib.rs");
         assert!(text.contains("#![forbid(unsafe_code)]"), "{} must forbid unsafe code", path.display());
@@ -61,7 +66,7 @@ fn crates_without_unsafe_code_forbid_it() {
 }
 
 #[test]
-fn the_core_has_none_of_the_stores_crates() {
+fn the_core_has_none_of_the_stores_and_the_tables_crates() {
     let tree = |arguments: &[&str]| {
         let tree = std::process::Command::new(env!("CARGO"))
             .args(["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none", "--package", "lakehaul"])
@@ -74,8 +79,10 @@ fn the_core_has_none_of_the_stores_crates() {
     };
     let has = |tree: &str, name: &str| tree.lines().any(|line| line.split(' ').next() == Some(name));
     let (core, whole) = (tree(&["--no-default-features"]), tree(&[]));
-    for name in ["object_store", "lakehaul-bucket", "quick-xml"] {
+    for name in ["object_store", "lakehaul-bucket", "quick-xml", "lakehaul-delta", "delta_kernel", "arrow-json"] {
         assert!(has(&whole, name), "{name} is not even in the whole build");
-        assert!(!has(&core, name), "{name} is in a build without stores");
+        assert!(!has(&core, name), "{name} is in a build without stores and Delta tables");
     }
+    let stores = tree(&["--no-default-features", "--features", "cloud"]);
+    assert!(has(&stores, "object_store") && !has(&stores, "delta_kernel"));
 }

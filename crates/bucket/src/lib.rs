@@ -14,6 +14,7 @@ mod failure;
 mod lease;
 mod place;
 mod store;
+mod stream;
 mod upload;
 
 use std::future::Future;

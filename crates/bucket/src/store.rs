@@ -5,7 +5,7 @@
 //! Renaming is copying, in the store, and removing.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt};
-use lakehaul_write::store::{Store, StoreLock, StoreRead, StoreSync, StoreWrite};
+use lakehaul_write::store::{DatedFile, Store, StoreLock, StoreRead, StoreSync, StoreWrite};
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use serde::Deserialize;
@@ -22,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::failure::failure;
 use crate::lease::{Habits, Hold, Lease};
 use crate::place::Bucket;
+use crate::stream::stream;
 use crate::upload::{Upload, abort, room};
 use crate::wait;
 
@@ -110,13 +111,17 @@ impl BucketStore {
     }
 }
 
-/// Objects under the folder `path`, with their lengths, sorted.
-async fn objects_under(bucket: &Bucket, path: &str) -> io::Result<Vec<(Path, u64)>> {
+/// Objects under the folder `path`, sorted.
+async fn listed(bucket: &Bucket, path: &str) -> io::Result<Vec<ObjectMeta>> {
     let folder = bucket.at(path)?;
-    let listed = bucket.objects.list(Some(&folder)).map_ok(|meta: ObjectMeta| (meta.location, meta.size));
-    let mut all: Vec<_> = listed.try_collect().await.map_err(failure)?;
-    all.sort();
+    let mut all: Vec<ObjectMeta> = bucket.objects.list(Some(&folder)).try_collect().await.map_err(failure)?;
+    all.sort_by(|one, other| one.location.cmp(&other.location));
     Ok(all)
+}
+
+/// Their paths and lengths.
+async fn objects_under(bucket: &Bucket, path: &str) -> io::Result<Vec<(Path, u64)>> {
+    Ok(listed(bucket, path).await?.into_iter().map(|meta| (meta.location, meta.size)).collect())
 }
 
 /// The folder of a file's segments.
@@ -225,6 +230,12 @@ impl Store for BucketStore {
         wait(async move { bucket.objects.put(&path, bytes.into()).await.map(drop).map_err(failure) })?
     }
 
+    fn put_new(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.shared.check()?;
+        let (bucket, path, bytes) = (self.bucket(), self.shared.bucket.at(path)?, Bytes::copy_from_slice(bytes));
+        wait(async move { put_new(&bucket, &path, bytes).await })?
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.shared.check()?;
         let (bucket, shared) = (self.bucket(), Arc::clone(&self.shared));
@@ -266,31 +277,38 @@ impl Store for BucketStore {
     }
 
     fn list(&self, path: &str) -> io::Result<Vec<(String, u64)>> {
+        Ok(self.list_dated(path)?.into_iter().map(|file| (file.path, file.bytes)).collect())
+    }
+
+    fn list_dated(&self, path: &str) -> io::Result<Vec<DatedFile>> {
         let (bucket, path) = (self.bucket(), path.to_owned());
         let objects = wait({
             let bucket = bucket.clone();
-            async move { objects_under(&bucket, &path).await }
+            async move { listed(&bucket, &path).await }
         })??;
-        let mut files: Vec<(String, u64)> = Vec::new();
-        let mut segments: BTreeMap<String, Vec<(Path, u64)>> = BTreeMap::new();
-        for (object, bytes) in objects {
-            let name = bucket.name_of(&object);
+        let mut files: BTreeMap<String, DatedFile> = BTreeMap::new();
+        let mut segments: BTreeMap<String, Vec<ObjectMeta>> = BTreeMap::new();
+        for object in objects {
+            let name = bucket.name_of(&object.location);
             if name == CLOCK || name.starts_with(UPLOADS) {
                 continue;
             }
             match name.split_once("~/") {
-                None => files.push((name, bytes)),
-                Some((base, _)) => segments.entry(base.to_owned()).or_default().push((object, bytes)),
+                None => {
+                    let (bytes, modified) = (object.size, Some(object.last_modified.into()));
+                    files.insert(name.clone(), DatedFile { path: name, bytes, modified });
+                }
+                Some((base, _)) => segments.entry(base.to_owned()).or_default().push(object),
             }
         }
-        // What has been put together counts, not what it was put together of.
-        files.iter().for_each(|(name, _)| drop(segments.remove(name)));
-        files.extend(segments.into_iter().map(|(name, segments)| {
+        for (path, segments) in segments {
+            let modified = segments.iter().map(|segment| segment.last_modified.into()).max();
+            let segments = segments.into_iter().map(|segment| (segment.location, segment.size)).collect();
             let bytes = joined(segments).iter().map(|(_, bytes, _)| bytes).sum();
-            (name, bytes)
-        }));
-        files.sort();
-        Ok(files)
+            // What has been put together counts, not what it was put together of.
+            files.entry(path.clone()).or_insert(DatedFile { path, bytes, modified });
+        }
+        Ok(files.into_values().collect())
     }
 
     fn lock(&self, path: &str) -> io::Result<Option<Box<dyn StoreLock>>> {
@@ -330,6 +348,10 @@ impl Store for BucketStore {
                 Err(error) => Err(failure(error)),
             }
         })?
+    }
+
+    fn stream(&self, path: &str, from: u64) -> io::Result<Box<dyn Read + Send>> {
+        stream(self.bucket(), self.shared.bucket.at(path)?, from)
     }
 
     fn shows_unfinished(&self) -> bool {

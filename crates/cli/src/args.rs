@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::size::Size;
 
 pub use export::{AskArgs, CancelArgs, ClientArgs, ExportArgs, PatienceArgs, SecretStyleArg, ServerArgs};
-pub use loading::{EngineArg, LayoutArg, LoadArgs, LoadingArgs, Mode, settle_allow_rejects};
+pub use loading::{EngineArg, FormatArg, LayoutArg, LoadArgs, LoadingArgs, Mode, settle_allow_rejects};
 pub use matching::MatchArgs;
 pub use play::{DemoArgs, FaultArg, SimArgs};
 pub use search::{SearchArgs, WhatArgs};
@@ -189,7 +189,7 @@ fn store_option(text: &str) -> Result<(String, String), String> {
 /// `lakehaul cat`
 #[derive(Debug, clap::Args)]
 pub struct CatArgs {
-    /// The lake's folder
+    /// The lake: a folder, or a place in a store (s3://, gs://, az://)
     #[arg(value_name = "LAKE")]
     pub lake: String,
     /// A resource type, like Patient
@@ -201,7 +201,7 @@ pub struct CatArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 all is as it should be, 10 it is not, 2 wrong usage, 8 the lake cannot be read.")]
 pub struct VerifyArgs {
-    /// The lake's folder
+    /// The lake: a folder, or a place in a store (s3://, gs://, az://)
     #[arg(value_name = "LAKE")]
     pub lake: String,
     /// Compare every resource of these files, folders or manifest with its row, numbers by their text
@@ -220,7 +220,7 @@ pub struct VerifyArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: lakehaul schema lake --dialect athena --location s3://bucket/lake")]
 pub struct SchemaArgs {
-    /// The lake's folder
+    /// The lake: a folder, or a place in a store (s3://, gs://, az://)
     #[arg(value_name = "LAKE")]
     pub lake: String,
     /// Only this dialect [default: all]
@@ -237,7 +237,7 @@ pub struct SchemaArgs {
 /// `lakehaul runs`
 #[derive(Debug, clap::Args)]
 pub struct RunsArgs {
-    /// The lake's folder
+    /// The lake: a folder, or a place in a store (s3://, gs://, az://)
     #[arg(value_name = "LAKE")]
     pub lake: String,
 }
@@ -245,7 +245,7 @@ pub struct RunsArgs {
 /// `lakehaul report`
 #[derive(Debug, clap::Args)]
 pub struct ReportArgs {
-    /// The lake's folder
+    /// The lake: a folder, or a place in a store (s3://, gs://, az://)
     #[arg(value_name = "LAKE")]
     pub lake: String,
     /// The run, as `lakehaul runs` names it [default: the newest that has finished]

@@ -77,7 +77,8 @@ impl Failure {
                 "give .ndjson files (.gz and .zst too), a folder that has some, a bulk manifest (.json), or - for stdin"
             }
             LoadError::LakeHeld { .. } => "run the command again when the other one has ended",
-            LoadError::Destination { source, .. } => match source.kind() {
+            // What a store says of itself says what to do.
+            LoadError::Destination { source, .. } if source.get_ref().is_none() => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     "make room, then run the same command again; the lake's tables are as they were"
                 }
@@ -87,8 +88,9 @@ impl Failure {
                 io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
                     "a lake is a folder: choose another path"
                 }
-                _ => "when that is put right, run the same command again; the lake's tables are as they were",
+                _ => WHEN_PUT_RIGHT,
             },
+            LoadError::Destination { .. } => WHEN_PUT_RIGHT,
             LoadError::LakeDamaged { .. } => "`lakehaul verify LAKE` tells all that is damaged",
             LoadError::Fetch(error) => return server_hint(error, self.exit()),
             LoadError::NothingSearched(error) => return error.hint(),
@@ -98,6 +100,8 @@ impl Failure {
         Some(advice.to_owned())
     }
 }
+
+const WHEN_PUT_RIGHT: &str = "when that is put right, run the same command again; the lake's tables are as they were";
 
 /// What a command that stopped comes to.
 pub const AGAIN: &str = "run the same command again: it goes on where it stopped";

@@ -11,7 +11,7 @@ mod upkeep;
 
 use std::path::{Path, PathBuf};
 
-use lakehaul_load::{Engine, Input, Layout, LoadOptions, LoadRequest};
+use lakehaul_load::{Engine, Format, Input, Layout, LoadOptions, LoadRequest};
 
 use crate::args::{EngineArg, LayoutArg, Level, LoadArgs, LoadingArgs, OutputArgs, VerifyArgs};
 use crate::exit::Allowed;
@@ -117,9 +117,11 @@ fn loading(args: &LoadingArgs) -> Result<LoadOptions, Failure> {
             LayoutArg::Plain => Layout::Plain,
             LayoutArg::Hive => Layout::Hive,
         }),
+        format: args.format.map(Format::from),
         keep_json: args.keep_json.then_some(true),
         mode: args.mode.map(|mode| mode.0),
         new_run: args.new_run,
+        replace: args.replace,
         engine: match args.engine {
             None | Some(EngineArg::Direct) => Engine::Direct,
             Some(EngineArg::Tape) => Engine::Tape,
@@ -150,7 +152,12 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
     if paths.iter().filter(|path| is_stdin(path)).count() > 1 {
         return Err(Failure::Usage("stdin (-) is named twice, and can be read only once".to_owned()));
     }
-    Ok(paths.iter().map(|path| if is_stdin(path) { Input::Stdin } else { Input::Path(path.clone()) }).collect())
+    let input = |path: &PathBuf| match path.to_str() {
+        Some("-") => Input::Stdin,
+        Some(url) if lakehaul_load::stores::is_url(url) => Input::Url(url.to_owned()),
+        _ => Input::Path(path.clone()),
+    };
+    Ok(paths.iter().map(input).collect())
 }
 
 /// A folder's path, or a place in a store; which stores there are, the library knows.
@@ -182,7 +189,7 @@ mod tests {
     fn every_option_arrives() {
         let job = load_job(
             "lakehaul load a - --to l --memory 2GiB --threads 3 --max-line 1MB --max-depth 9 --checkpoint 0s --allow-rejects=4 --allow-partial \
-             --new-run --annotate references,dates --layout hive --keep-json --mode 640 --engine tape",
+             --new-run --annotate references,dates --layout hive --format delta --replace --keep-json --mode 640 --engine tape",
         )
         .expect("is meant");
         assert_eq!(job.request.inputs, [Input::Path("a".into()), Input::Stdin]);
@@ -192,6 +199,7 @@ mod tests {
         assert_eq!((options.memory_bytes, options.threads, options.max_line_bytes), (2 << 30, 3, Some(1_000_000)));
         assert_eq!((options.max_depth, options.layout, options.keep_json), (9, Some(Layout::Hive), Some(true)));
         assert_eq!(options.checkpoint, Duration::ZERO);
+        assert_eq!((options.format, options.replace), (Some(Format::Delta), true));
         assert_eq!((options.mode, options.new_run, options.engine), (Some(0o640), true, Engine::Tape));
         assert_eq!(options.annotations.expect("given").to_string(), "dates,references");
     }

@@ -9,25 +9,30 @@ use std::collections::BTreeMap;
 use lakehaul_write::{DeletedResources, FileReceipt};
 
 use crate::asides::Asides;
+use crate::current::Ledger;
 use crate::inputs::PlannedFile;
-use crate::journal::{CommitFile, staging};
-use crate::lake::schema_path;
+use crate::journal::{CommitFile, Committed, Published, staging};
+use crate::lake::{Lake, schema_path};
 use crate::manifest::Role;
-use crate::plan::Plan;
+use crate::plan::{Plan, Replaces, tell};
 use crate::work::{StagedWork, Worked};
 use crate::{
-    Clock, Event, LoadError, LoadSummary, Observer, OutputFile, PartRecord, Problem, RunRecord, RunStatus, TableRecord,
-    TableSummary, Totals, Warning,
+    Clock, Event, Format, LoadError, LoadSummary, Observer, OutputFile, PartRecord, Problem, RunRecord, RunStatus,
+    TableRecord, TableSummary, Totals, Warning,
 };
 
 /// Publishes a run.
 pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Result<LoadSummary, LoadError> {
-    let (tables, mut moves) = place_parts(&worked);
+    let (mut tables, mut moves) = place_parts(&worked);
+    if let Some(types) = &worked.plan.replaces {
+        tables = replacing(tables, types, &worked.plan.lake)?;
+    }
     let deleted_resources = worked.work.deleted.as_ref().map(|part| place_deleted(part, &worked.plan.run, &mut moves));
     let Worked { plan, work } = worked;
+    let delta = (plan.settings.format == Format::Delta).then_some(plan.settings.layout);
     let StagedWork { schemas, notes, output_files, by_type, quarantine, outcomes, deletions, export, search, .. } =
         work;
-    let store = &*plan.lake.store;
+    let store = &plan.lake.store;
 
     let mut problems = work.problems;
     let mut warnings = Vec::new();
@@ -88,7 +93,7 @@ pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Res
     moves.extend(outcomes.map(|path| (path, format!("_lake/outcomes/{run}.ndjson"))));
     moves.extend(deletions.map(|path| (path, format!("_lake/deletions/{run}.ndjson"))));
     moves.extend(work.kept.into_iter().map(|(path, name)| (path, format!("_lake/raw/{run}/{name}"))));
-    let has_rows = |name: &str| record.tables.iter().any(|table| table.resource_type == name);
+    let has_rows = |name: &str| record.tables.iter().any(|table| table.resource_type == name && table.rows > 0);
     let mut texts = vec![plan.settings.file()];
     for schema in schemas.iter().filter(|schema| has_rows(schema.resource_type())) {
         texts.push((schema_path(schema.resource_type()), schema.to_json()));
@@ -97,10 +102,13 @@ pub fn commit(worked: Worked, clock: &dyn Clock, observer: &dyn Observer) -> Res
     let Totals { parts, rows, part_bytes, .. } = record.totals;
     observer.event(Event::Publishing { parts: parts as usize, rows, bytes: part_bytes });
     store.sync().map_err(|source| LoadError::destination("sync", &staging(run), source))?;
-    let file = CommitFile::new(moves, texts, record.clone());
-    file.put(store, plan.lake.fence())?;
-    file.publish(store)?;
-    Ok(summary(record, by_type, &plan, warnings))
+    let file = CommitFile::new(moves, texts, record, delta);
+    file.put(&**store, plan.lake.fence())?;
+    let Published { record, warnings: late } = file.publish(store)?;
+    tell(observer, &late);
+    warnings.extend(late);
+    let Committed::Run(record) = record else { unreachable!("a run's commit has a run's record") };
+    Ok(summary(*record, by_type, &plan, warnings))
 }
 
 /// The tables with their parts under the names that readers find, and the moves that give them these.
@@ -127,7 +135,25 @@ fn place_deleted(part: &FileReceipt, run: &str, moves: &mut Vec<(String, String)
     let path = format!("{}/part-{run}-00000.parquet", DeletedResources::TABLE);
     moves.push((part.path.clone(), path.clone()));
     let files = vec![PartRecord { path, rows: part.rows, bytes: part.bytes, blake3: part.blake3.clone() }];
-    TableRecord { resource_type: part.resource_type.clone(), rows: part.rows, files }
+    TableRecord { resource_type: part.resource_type.clone(), rows: part.rows, files, ..TableRecord::default() }
+}
+
+/// The tables as they are when the run's rows take the place of all others; those that the run has nothing for become empty.
+fn replacing(tables: Vec<TableRecord>, types: &Replaces, lake: &Lake) -> Result<Vec<TableRecord>, LoadError> {
+    let mut tables: BTreeMap<String, TableRecord> =
+        tables.into_iter().map(|table| (table.resource_type.clone(), table)).collect();
+    for (resource_type, parts) in Ledger::read(lake)?.tables().parts {
+        if types.has(&resource_type) {
+            let table = tables.entry(resource_type.clone()).or_default();
+            table.resource_type = resource_type;
+            table.replaced = Some(parts.into_iter().map(|part| part.part.path).collect());
+        }
+    }
+    // What is new to the ledger may not be new to the table: somebody else may write to it.
+    for table in tables.values_mut().filter(|table| types.has(&table.resource_type)) {
+        table.replaced.get_or_insert_default();
+    }
+    Ok(tables.into_values().collect())
 }
 
 /// Compares what came with what was declared. Rejected lines did come: their problem is another.

@@ -15,11 +15,11 @@ use lakehaul_schema::TableSchema;
 use lakehaul_write::{FileReceipt, JoinedPart, PartShape};
 
 use crate::current::{CurrentPart, Ledger, Tables};
-use crate::journal::{self, CommitFile, staging};
+use crate::journal::{self, CommitFile, Committed, Published, staging};
 use crate::lake::{COMPACTION_ENDING, Lake, compaction_path, schema_path};
 use crate::plan::{Opened, new_name, open, tell};
 use crate::verify::stored::Stored;
-use crate::{Clock, Event, LoadError, LoadOptions, Observer, PartRecord, Warning};
+use crate::{Clock, Event, Format, LoadError, LoadOptions, Observer, PartRecord, Warning};
 
 pub use record::{CompactedPart, CompactedTable, CompactionRecord, CompactionTotals, ReplacedPart, RowsOfRun};
 
@@ -111,14 +111,18 @@ pub fn compact(
     }
     let CompactionTotals { parts, rows, part_bytes, replaced_parts, .. } = record.totals;
     observer.event(Event::Publishing { parts: parts as usize, rows, bytes: part_bytes });
-    let store = &*lake.store;
+    let store = &lake.store;
     store.sync().map_err(|source| LoadError::destination("sync", &staging(&name), source))?;
-    let file = CommitFile::of_compaction(moves, record.clone());
+    let delta = (settings.format == Format::Delta).then_some(settings.layout);
+    let file = CommitFile::of_compaction(moves, record, delta);
     journal::mark_compaction(&lake, &name)?;
-    file.put(store, lake.fence())?;
-    file.publish(store)?;
+    file.put(&**store, lake.fence())?;
+    let Published { record, warnings: late } = file.publish(store)?;
+    tell(observer, &late);
+    warnings.extend(late);
+    let Committed::Compaction(record) = record else { unreachable!("a compaction's commit has a compaction's record") };
     let kept_parts = before.saturating_sub(replaced_parts);
-    Ok(CompactSummary { record: Some(record), kept_parts, warnings, seconds: begun.elapsed().as_secs_f64() })
+    Ok(CompactSummary { record: Some(*record), kept_parts, warnings, seconds: begun.elapsed().as_secs_f64() })
 }
 
 /// A staged part, and what it is made of.

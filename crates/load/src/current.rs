@@ -1,4 +1,5 @@
-//! Which parts the tables consist of now: those that the run records name, but for parts that compactions have replaced.
+//! Which parts the tables consist of now: those that the run records name, but for parts that compactions or runs have
+//! replaced.
 //!
 //! In go the records of runs and compactions, out come a table's parts, oldest first. A part that was made of others has
 //! the place of the first of them.
@@ -35,6 +36,8 @@ pub(crate) struct CurrentPart {
 pub(crate) struct Tables {
     /// By type.
     pub(crate) parts: BTreeMap<String, Vec<CurrentPart>>,
+    /// Runs whose rows are no longer in the tables, or not all of them: a later run has replaced them.
+    pub(crate) replaced_runs: HashSet<String>,
     /// What in the compactions' records is not so: name and sentence.
     pub(crate) faults: Vec<(String, String)>,
 }
@@ -77,6 +80,16 @@ impl Ledger {
         for compaction in &self.compactions {
             tables.replace(compaction);
         }
+        // Last, whatever the names say: a run may be published long after it was named. Names of parts are never used again.
+        let replaced: HashSet<&str> = self
+            .distinct_runs()
+            .flat_map(|record| &record.tables)
+            .flat_map(|table| table.replaced.iter().flatten())
+            .map(String::as_str)
+            .collect();
+        if !replaced.is_empty() {
+            tables.leave_out(&replaced);
+        }
         tables
     }
 }
@@ -90,6 +103,19 @@ impl Tables {
     /// All parts, each with its table's type.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &CurrentPart)> {
         self.parts.iter().flat_map(|(name, parts)| parts.iter().map(move |part| (name.as_str(), part)))
+    }
+
+    /// Whether all rows are of this run, and there is none that has been replaced.
+    pub(crate) fn are_all_of(&self, run: &str) -> bool {
+        !self.replaced_runs.contains(run)
+            && self.all().all(|(_, part)| part.runs.iter().all(|of_run| of_run.run == run))
+    }
+
+    fn leave_out(&mut self, replaced: &HashSet<&str>) {
+        for parts in self.parts.values_mut() {
+            let gone = parts.extract_if(.., |there| replaced.contains(there.part.path.as_str()));
+            self.replaced_runs.extend(gone.flat_map(|part| part.runs).map(|of_run| of_run.run));
+        }
     }
 
     fn replace(&mut self, compaction: &CompactionRecord) {

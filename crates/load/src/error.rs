@@ -44,6 +44,14 @@ pub enum LoadError {
         /// The store's reason.
         source: io::Error,
     },
+    /// What is to be loaded is in a store that does not give it.
+    #[error("cannot read {url}: {source}")]
+    Source {
+        /// What was typed, or what it leads to.
+        url: String,
+        /// The store's reason.
+        source: io::Error,
+    },
     /// A file of the lake cannot be read.
     #[error("cannot read {path} in the lake: {source}")]
     LakeUnreadable {
@@ -131,6 +139,7 @@ impl LoadError {
             LoadError::LakeHeld { .. } => ErrorKind::LakeHeld,
             LoadError::Interrupted => ErrorKind::Interrupted,
             LoadError::Destination { .. }
+            | LoadError::Source { .. }
             | LoadError::LakeUnreadable { .. }
             | LoadError::Output(_)
             | LoadError::Part(WriteError::Store { .. }) => ErrorKind::Destination,

@@ -241,6 +241,20 @@ pub enum Warning {
         /// Its name.
         run: String,
     },
+    /// A Delta table's commit is done, but not the checkpoint that was due: readers have more of its log to read.
+    NoTableCheckpoint {
+        /// The table's type.
+        resource_type: String,
+        /// A sentence.
+        why: String,
+    },
+    /// Another program has changed a Delta table since its parts were looked at: it stays as it is.
+    TableChanged {
+        /// The table's type.
+        resource_type: String,
+        /// A sentence.
+        why: String,
+    },
     /// A compaction had died while its parts took the place of others; the rest of it has been done now.
     CompactedLate {
         /// Its name.
@@ -294,6 +308,12 @@ impl fmt::Display for Warning {
             }
             Warning::PublishedLate { run } => {
                 write!(f, "run {run} had died while it was being published; the rest has been published now")
+            }
+            Warning::NoTableCheckpoint { resource_type, why } => {
+                write!(f, "{resource_type}: no checkpoint of the Delta table's log could be written, and the next is tried in time: {why}")
+            }
+            Warning::TableChanged { resource_type, why } => {
+                write!(f, "{resource_type} was not compacted, as another program has changed the table meanwhile: {why}")
             }
             Warning::CompactedLate { compaction } => {
                 write!(f, "compaction {compaction} had died while it was being published; the rest has been done now")

@@ -21,7 +21,7 @@ use crate::commit::{commit, summary_again};
 use crate::journal::{self, ExportFile, ExportState};
 use crate::lake::Lake;
 use crate::network::{Relay, start_network, unless_interrupted};
-use crate::plan::{Draft, Earlier, Plan, Planned, listed, open, reserve};
+use crate::plan::{Draft, Earlier, Plan, Planned, Replaces, listed, open, reserve};
 use crate::work::{Worked, in_attempts};
 use crate::{Clock, Event, ExportRecord, LoadError, LoadOptions, LoadSummary, Observer, RunRecord, RunStatus, Warning};
 use feed::{Feed, Source};
@@ -272,6 +272,12 @@ fn plan(
             last
         }
     };
+    if request.options.replace && parameters.since.is_some() {
+        return Err(LoadError::Usage(
+            "what has changed since then cannot take the place of all there is: leave out --since or --replace"
+                .to_owned(),
+        ));
+    }
     let mut what = asked;
     what.extend(listed([parameters.since.as_deref().unwrap_or_default()]));
     let draft = Draft {
@@ -292,7 +298,13 @@ fn plan(
         since: parameters.since.clone(),
         ..ExportRecord::default()
     };
-    let planned = reserve(opened, draft, &request.options, request.earlier, &**observer)?;
+    let mut planned = reserve(opened, draft, &request.options, request.earlier, &**observer)?;
+    if let Planned::Work(plan) = &mut planned
+        && plan.replaces.is_some()
+        && !parameters.types.is_empty()
+    {
+        plan.replaces = Some(Replaces::Types(parameters.types.clone()));
+    }
     Ok((planned, parameters, record))
 }
 

@@ -18,7 +18,7 @@ use crate::LoadError;
 use crate::block_hash::{Blocks, Prefix};
 use crate::content::{Content, Received};
 use crate::hashing::PieceHash;
-use crate::inputs::Place;
+use crate::inputs::{Place, StoredFile};
 use crate::journal::replay::Gap;
 use crate::pipe::PipeReader;
 
@@ -340,6 +340,7 @@ pub(crate) fn open(place: &Place, start: u64) -> io::Result<Box<dyn Read + Send>
         Place::Stdin => Ok(Box::new(io::stdin())),
         Place::Nowhere => Ok(Box::new(io::empty())),
         Place::Remote(pipe) => Ok(Box::new(PipeReader::new(Arc::clone(pipe)))),
+        Place::Stored(StoredFile { store, path, .. }) => store.stream(path, start),
         Place::File(path) => {
             let mut file = File::open(path)?;
             if file.metadata()?.is_dir() {

@@ -1,6 +1,9 @@
 //! From what was typed to the output files that are read: files, folders and manifests become one list.
 //!
-//! Every file is in it once, under a name that no other has. Nothing is read but folders' listings and manifests.
+//! Every file is in it once, under a name that no other has. Nothing is read but folders' listings and manifests. What is in
+//! a store is listed by [`stored`].
+
+mod stored;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -10,7 +13,9 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use lakehaul_schema::ElementTable;
+use lakehaul_write::store::Store;
 
+use crate::front;
 use crate::journal::record::Version;
 use crate::manifest::{Entry, Manifest, Role, relative_path};
 use crate::pipe::Pipe;
@@ -55,11 +60,22 @@ pub(crate) struct PlannedFile {
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     File(PathBuf),
+    Stored(StoredFile),
     Stdin,
     /// A server.
     Remote(Arc<Pipe>),
     /// They are not needed: all is done.
     Nowhere,
+}
+
+/// A file in a store.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredFile {
+    pub(crate) store: Arc<dyn Store>,
+    /// Relative to what the store was opened at.
+    pub(crate) path: String,
+    /// The whole of it.
+    pub(crate) url: String,
 }
 
 /// A file's version. All zero for a file that is not there or cannot be looked at.
@@ -92,6 +108,7 @@ pub(crate) fn expand(inputs: &[Input]) -> Result<Expanded, LoadError> {
         match input {
             Input::Stdin => list.push(PlannedFile::new(STDIN.to_owned(), Place::Stdin)),
             Input::Path(path) => list.push_path(path)?,
+            Input::Url(url) => list.push_url(url)?,
         }
     }
     list.make_names_unique();
@@ -107,13 +124,18 @@ fn typed(input: &Input) -> String {
     match input {
         Input::Stdin => STDIN.to_owned(),
         Input::Path(path) => path.to_string_lossy().into_owned(),
+        Input::Url(url) => url.clone(),
     }
 }
 
 impl PlannedFile {
     fn new(name: String, place: Place) -> PlannedFile {
-        let declared_type = declared_by_name(&name).map(str::to_owned);
         let identity = identity(&place);
+        PlannedFile::of_version(name, place, identity)
+    }
+
+    fn of_version(name: String, place: Place, identity: Option<FileIdentity>) -> PlannedFile {
+        let declared_type = declared_by_name(&name).map(str::to_owned);
         let version = identity.map_or(Version::Unknown, |FileIdentity { bytes, modified_nanos }| Version::Local {
             bytes,
             modified_nanos: modified_nanos.to_string(),
@@ -148,6 +170,7 @@ impl List {
         let canonical = match &file.place {
             // A file that is not there has no canonical path; it is known by the one it was given.
             Place::File(path) => fs::canonicalize(path).unwrap_or_else(|_| path.clone()),
+            Place::Stored(file) => PathBuf::from(&file.url),
             Place::Stdin | Place::Remote(_) | Place::Nowhere => PathBuf::new(),
         };
         self.push_known(file, canonical);
@@ -158,7 +181,7 @@ impl List {
         let new = match &file.place {
             Place::Stdin => !std::mem::replace(&mut self.stdin_seen, true),
             Place::Remote(_) | Place::Nowhere => true,
-            Place::File(_) => self.seen.insert(canonical),
+            Place::File(_) | Place::Stored(_) => self.seen.insert(canonical),
         };
         if new {
             self.expanded.files.push(file);
@@ -214,18 +237,33 @@ impl List {
 
     fn push_manifest(&mut self, path: &Path) -> Result<(), LoadError> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let mut page = path.to_owned();
+        let inside = |url: &str| {
+            let (relative, target) = inside(folder, url)?;
+            let name = relative.to_string_lossy().replace('\\', "/");
+            Ok(PlannedFile::new(name, Place::File(target)))
+        };
+        self.push_pages(PlannedFile::new(path.display().to_string(), Place::File(path.to_owned())), inside)
+    }
+
+    /// A manifest and the pages that follow. `inside`: the file that a URL in it names, which is below the manifest's folder;
+    /// the error is a clause.
+    fn push_pages(
+        &mut self,
+        first: PlannedFile,
+        inside: impl Fn(&str) -> Result<PlannedFile, String>,
+    ) -> Result<(), LoadError> {
+        let mut page = first;
         let mut pages = HashSet::new();
         loop {
-            let refused = |why: String| LoadError::Usage(format!("{} cannot be loaded: {why}", page.display()));
-            let manifest = read_manifest(&page).and_then(|text| Manifest::parse(&text)).map_err(&refused)?;
+            let refused = |why: String| LoadError::Usage(format!("{} cannot be loaded: {why}", page.name));
+            let manifest = read_manifest(&page.place).and_then(|text| Manifest::parse(&text)).map_err(&refused)?;
             if self.expanded.transaction_time.is_none() {
                 self.expanded.transaction_time.clone_from(&manifest.transaction_time);
             }
             for (at, entry) in manifest.entries.into_iter().enumerate() {
                 let numbered = |why| refused(format!("the URL of entry {} is refused: {why}", at + 1));
-                let (relative, target) = inside(folder, &entry.url).map_err(numbered)?;
-                let mut file = from_entry(entry, manifest.organized, &relative, target);
+                let file = inside(&entry.url).map_err(numbered)?;
+                let mut file = from_entry(entry, manifest.organized, file);
                 if file.role == Role::Deletions {
                     file.transaction_time.clone_from(&manifest.transaction_time);
                 }
@@ -233,11 +271,11 @@ impl List {
             }
             let Some(next) = manifest.next else { return Ok(()) };
             let numbered = |why| refused(format!("the URL of its next page is refused: {why}"));
-            let (_, target) = inside(folder, &next).map_err(numbered)?;
-            if !pages.insert(target.clone()) || pages.len() > PAGES_MAX {
+            let next = inside(&next).map_err(numbered)?;
+            if !pages.insert(next.name.clone()) || pages.len() > PAGES_MAX {
                 return Err(refused("its pages lead round in a circle".to_owned()));
             }
-            page = target;
+            page = next;
         }
     }
 
@@ -253,10 +291,9 @@ impl List {
             let mut longer = false;
             for at in collided {
                 let file = &mut self.expanded.files[at];
-                let Place::File(path) = &file.place else { continue };
                 let name = loop {
                     parts[at] += 1;
-                    let name = last_parts(path, parts[at]);
+                    let name = last_parts(&file.place, parts[at]);
                     if name.as_ref().is_none_or(|name| name.len() > file.name.len()) {
                         break name;
                     }
@@ -273,9 +310,13 @@ impl List {
     }
 }
 
-/// The last `n` parts of the absolute path; None if it has fewer.
-fn last_parts(path: &Path, n: usize) -> Option<String> {
-    let path = std::path::absolute(path).ok()?;
+/// The last `n` parts of the absolute path, or of the URL; None if it has fewer.
+fn last_parts(place: &Place, n: usize) -> Option<String> {
+    let path = match place {
+        Place::File(path) => std::path::absolute(path).ok()?,
+        Place::Stored(file) => PathBuf::from(file.url.split_once("://")?.1),
+        Place::Stdin | Place::Remote(_) | Place::Nowhere => return None,
+    };
     let parts: Vec<_> =
         path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir)).collect();
     let tail = parts.get(parts.len().checked_sub(n)?..)?;
@@ -283,8 +324,7 @@ fn last_parts(path: &Path, n: usize) -> Option<String> {
     Some(names.join("/"))
 }
 
-fn from_entry(entry: Entry, organized: bool, relative: &Path, target: PathBuf) -> PlannedFile {
-    let mut file = PlannedFile::new(relative.to_string_lossy().replace('\\', "/"), Place::File(target));
+fn from_entry(entry: Entry, organized: bool, mut file: PlannedFile) -> PlannedFile {
     if entry.declared_type.is_some() || entry.role != Role::Data {
         file.declared_type = entry.declared_type;
     }
@@ -311,9 +351,9 @@ fn inside(folder: &Path, url: &str) -> Result<(PathBuf, PathBuf), String> {
     Ok((relative, target))
 }
 
-fn read_manifest(path: &Path) -> Result<Vec<u8>, String> {
+fn read_manifest(place: &Place) -> Result<Vec<u8>, String> {
     let mut text = Vec::new();
-    let file = fs::File::open(path).map_err(|error| error.to_string())?;
+    let file = front::open(place, 0).map_err(|error| error.to_string())?;
     file.take(MANIFEST_BYTES_MAX + 1).read_to_end(&mut text).map_err(|error| error.to_string())?;
     if text.len() as u64 > MANIFEST_BYTES_MAX {
         return Err(format!("it is longer than {MANIFEST_BYTES_MAX} bytes; give NDJSON another ending than .json"));

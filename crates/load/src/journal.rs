@@ -13,13 +13,15 @@ pub(crate) mod keeper;
 pub(crate) mod pages;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use lakehaul_write::store::Store;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::delta;
 use crate::lake::{COMPACTIONS, Lake, RUNS, compaction_path, is_compaction, read_text, record_path};
 use crate::ledger::pretty;
-use crate::{CompactionRecord, LoadError, RunRecord};
+use crate::{CompactionRecord, Layout, LoadError, RunRecord, Warning};
 
 const STAGING: &str = "_lake/staging";
 const PLAN: &str = "plan.json";
@@ -106,6 +108,18 @@ pub(crate) struct CommitFile {
     /// What the record has no place for any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     removals: Vec<String>,
+    /// The tables are Delta tables, in folders that are named so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delta: Option<Layout>,
+}
+
+/// What was published.
+#[derive(Debug)]
+pub(crate) struct Published {
+    /// As it is in the lake.
+    pub(crate) record: Committed,
+    /// What a person should know of it.
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// What is written once all is in its place.
@@ -163,17 +177,31 @@ impl PlanFile {
 }
 
 impl CommitFile {
-    pub(crate) fn new(moves: Vec<(String, String)>, texts: Vec<(String, String)>, record: RunRecord) -> CommitFile {
+    pub(crate) fn new(
+        moves: Vec<(String, String)>,
+        texts: Vec<(String, String)>,
+        record: RunRecord,
+        delta: Option<Layout>,
+    ) -> CommitFile {
         let record = Committed::Run(Box::new(record));
-        CommitFile { version: VERSION, moves, texts, record, removals: Vec::new() }
+        CommitFile { version: VERSION, moves, texts, record, removals: Vec::new(), delta }
     }
 
-    /// Moves what a compaction has made, and removes what it is made of.
-    pub(crate) fn of_compaction(moves: Vec<(String, String)>, record: CompactionRecord) -> CommitFile {
-        let replaced = record.parts().flat_map(|(_, part)| &part.replaces);
-        let removals = replaced.map(|replaced| replaced.part.path.clone()).collect();
+    /// Moves what a compaction has made, and removes what it is made of. Of a Delta table earlier versions need that.
+    pub(crate) fn of_compaction(
+        moves: Vec<(String, String)>,
+        record: CompactionRecord,
+        delta: Option<Layout>,
+    ) -> CommitFile {
+        let removals = match delta {
+            None => {
+                let replaced = record.parts().flat_map(|(_, part)| &part.replaces);
+                replaced.map(|replaced| replaced.part.path.clone()).collect()
+            }
+            Some(_) => Vec::new(),
+        };
         let record = Committed::Compaction(Box::new(record));
-        CommitFile { version: VERSION, moves, texts: Vec::new(), record, removals }
+        CommitFile { version: VERSION, moves, texts: Vec::new(), record, removals, delta }
     }
 
     pub(crate) fn record(&self) -> &Committed {
@@ -191,7 +219,8 @@ impl CommitFile {
 
     /// Makes it visible; doing it again, or the rest of it, comes to the same. Until the record is there nothing goes that
     /// was there before.
-    pub(crate) fn publish(&self, store: &dyn Store) -> Result<(), LoadError> {
+    pub(crate) fn publish(&self, shared: &Arc<dyn Store>) -> Result<Published, LoadError> {
+        let store = &**shared;
         for (path, text) in &self.texts {
             put(store, path, text)?;
         }
@@ -204,7 +233,11 @@ impl CommitFile {
         }
         let name = self.record.name();
         store.sync().map_err(|source| LoadError::destination("sync", name, source))?;
-        self.record.put(store)?;
+        let published = match self.delta {
+            None => Published { record: self.record.clone(), warnings: Vec::new() },
+            Some(layout) => delta::commit(shared, &self.record, layout)?,
+        };
+        published.record.put(store)?;
         for path in &self.removals {
             store.remove(path).map_err(|source| LoadError::destination("remove", path, source))?;
         }
@@ -212,7 +245,8 @@ impl CommitFile {
         if !self.removals.is_empty() {
             store.sync().map_err(|source| LoadError::destination("sync", name, source))?;
         }
-        discard(store, name)
+        discard(store, name)?;
+        Ok(published)
     }
 }
 

@@ -10,8 +10,8 @@ use lakehaul_schema::{Annotations, ElementTable, LAKE_SCHEMA, TableSchema};
 use lakehaul_write::store::{LocalStore, Store, StoreLock};
 use serde::{Deserialize, Serialize};
 
-use crate::{CompactionRecord, Layout, LoadError, LoadOptions, RunRecord};
-use crate::{journal, stores};
+use crate::{CompactionRecord, Format, Layout, LoadError, LoadOptions, RunRecord};
+use crate::{delta, journal, stores};
 
 /// Whatever is not a table; an underscore hides it from Spark and Hive.
 const SETTINGS: &str = "_lake/lake.json";
@@ -29,6 +29,8 @@ pub struct LakeSettings {
     pub annotations: Annotations,
     /// Names of the tables' folders.
     pub layout: Layout,
+    /// What the tables are to others.
+    pub format: Format,
     /// A `__json` column with each line's text.
     pub keep_json: bool,
 }
@@ -68,6 +70,7 @@ impl Lake {
             return Err(LoadError::LakeHeld { lake: name.to_owned() });
         };
         let settings = read_settings(&*store)?;
+        settings.map_or(Ok(()), |settings| delta::known(settings.format))?;
         Ok(Lake { name: name.to_owned(), store, private, settings, lock: Some(lock) })
     }
 
@@ -105,15 +108,22 @@ impl Lake {
         let asked = LakeSettings {
             annotations: options.annotations.unwrap_or_default(),
             layout: options.layout.unwrap_or_default(),
+            format: options.format.unwrap_or_default(),
             keep_json: options.keep_json.unwrap_or_default(),
         };
-        let Some(has) = self.settings else { return Ok(asked) };
+        let Some(has) = self.settings else {
+            delta::known(asked.format)?;
+            return Ok(asked);
+        };
         let fixed = |what, has: String, asked: String| Err(LoadError::SettingFixed { what, has, asked });
         if options.annotations.is_some_and(|asked| asked != has.annotations) {
             return fixed("the annotations ", has.annotations.to_string(), asked.annotations.to_string());
         }
         if options.layout.is_some_and(|asked| asked != has.layout) {
             return fixed("the layout ", has.layout.name().to_owned(), asked.layout.name().to_owned());
+        }
+        if options.format.is_some_and(|asked| asked != has.format) {
+            return fixed("the format ", has.format.name().to_owned(), asked.format.name().to_owned());
         }
         if options.keep_json.is_some_and(|asked| asked != has.keep_json) {
             let column = |kept| if kept { "a __json column" } else { "no __json column" }.to_owned();
@@ -244,6 +254,8 @@ struct SettingsFile {
     lake_schema: u32,
     annotations: String,
     layout: Layout,
+    #[serde(default)]
+    format: Format,
     keep_json: bool,
 }
 
@@ -254,6 +266,7 @@ impl LakeSettings {
             lake_schema: LAKE_SCHEMA,
             annotations: self.annotations.to_string(),
             layout: self.layout,
+            format: self.format,
             keep_json: self.keep_json,
         };
         (SETTINGS.to_owned(), crate::ledger::pretty(&file))
@@ -271,7 +284,8 @@ fn read_settings(store: &dyn Store) -> Result<Option<LakeSettings>, LoadError> {
         return Err(damaged(format!("it has lake.schema {}, this program knows {LAKE_SCHEMA}", file.lake_schema)));
     }
     let annotations = file.annotations.parse().map_err(|e: lakehaul_schema::AnnotationError| damaged(e.to_string()))?;
-    Ok(Some(LakeSettings { annotations, layout: file.layout, keep_json: file.keep_json }))
+    let SettingsFile { layout, format, keep_json, .. } = file;
+    Ok(Some(LakeSettings { annotations, layout, format, keep_json }))
 }
 
 /// The lake's tables as their schema files have them, sorted by type.

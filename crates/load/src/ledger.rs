@@ -164,6 +164,12 @@ pub struct TableRecord {
     pub rows: u64,
     /// The parts.
     pub files: Vec<PartRecord>,
+    /// The parts whose place they took, as far as this lake has written them. None: the rows were added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Vec<String>>,
+    /// The version of the Delta table that has them. None: it is no Delta table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
 }
 
 /// One published part.
@@ -238,7 +244,7 @@ impl Totals {
             headers: of_files(|file| file.headers),
             deletions: of_files(|file| file.deletions),
             other_type: of_files(|file| file.other_type),
-            tables: tables.len() as u64,
+            tables: tables.iter().filter(|table| table.rows > 0).count() as u64,
             rows: sum(tables.iter().map(|table| table.rows)),
             parts: parts().count() as u64,
             part_bytes: sum(parts().map(|part| part.bytes)),
@@ -299,7 +305,12 @@ mod tests {
         };
         let output_files = vec![file("a.ndjson"), file("b.ndjson")];
         let part = |rows| PartRecord { rows, bytes: 100, ..PartRecord::default() };
-        let tables = vec![TableRecord { resource_type: "Patient".to_owned(), rows: 8, files: vec![part(5), part(3)] }];
+        let tables = vec![TableRecord {
+            resource_type: "Patient".to_owned(),
+            rows: 8,
+            files: vec![part(5), part(3)],
+            ..TableRecord::default()
+        }];
         RunRecord {
             run: "20260101T000000Z-00000000".to_owned(),
             status: RunStatus::Rejected,

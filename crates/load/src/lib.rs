@@ -45,6 +45,7 @@ mod ledger;
 mod journal;
 mod lake;
 mod current;
+mod delta;
 mod cat;
 mod verify;
 mod roundtrip;
@@ -65,6 +66,7 @@ pub use event::{Event, Observer, Progress, Silent, Warning};
 pub use export::{AfterExport, ExportRequest, RawFiles, Since, cancel, export, unfinished};
 pub use lake::{LakeSettings, compactions, held, runs, schemas, settings};
 pub use lakehaul_fetch::{BoxFuture, Clock, SystemClock};
+pub use lakehaul_schema::Format;
 pub use ledger::{
     ExportRecord, OutputFile, PartRecord, RunRecord, RunStatus, SearchRecord, SearchedRecord, TableRecord, Totals,
 };

@@ -133,6 +133,11 @@ pub fn match_members(
 ) -> Result<MatchSummary, LoadError> {
     let lines = check(request, &**observer)?;
     let ExportRequest { lake, options, .. } = &request.export;
+    if options.replace {
+        return Err(LoadError::Usage(
+            "each group is a run of its own, and would replace the one before it: leave out --replace".to_owned(),
+        ));
+    }
     let connected = Connected::new(&request.export, clock, observer)?;
     let id = id(request);
     let asked = {

@@ -10,13 +10,14 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use crate::budget::Budget;
+use crate::current::Ledger;
 use crate::inputs::{Expanded, PlannedFile, expand};
 use crate::journal::{self, Committed, PlanFile, Unfinished};
 use crate::lake::{Lake, run_ending};
 use crate::manifest::Role;
 use crate::{
-    Clock, Engine, Event, Input, Interrupt, LakeSettings, LoadError, LoadOptions, LoadRequest, Observer, RunRecord,
-    Warning,
+    Clock, Engine, Event, Format, Input, Interrupt, LakeSettings, LoadError, LoadOptions, LoadRequest, Observer,
+    RunRecord, Warning,
 };
 
 /// A run, ready for its work. Its name is reserved in the lake.
@@ -44,6 +45,8 @@ pub struct Plan {
     pub(crate) interrupt: Interrupt,
     /// Output files are kept as they come.
     pub(crate) keep_raw: bool,
+    /// The rows take the place of those of these types. None: they are added.
+    pub(crate) replaces: Option<Replaces>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) lake: Lake,
 }
@@ -52,6 +55,24 @@ impl Plan {
     /// The run's name: when it was first planned, and the beginning of the plan's hash.
     pub fn run(&self) -> &str {
         &self.run
+    }
+}
+
+/// Types whose rows a run takes the place of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Replaces {
+    /// Whatever the lake has.
+    All,
+    /// What was asked for.
+    Types(Vec<String>),
+}
+
+impl Replaces {
+    pub(crate) fn has(&self, resource_type: &str) -> bool {
+        match self {
+            Replaces::All => true,
+            Replaces::Types(types) => types.iter().any(|there| there == resource_type),
+        }
     }
 }
 
@@ -96,10 +117,11 @@ pub(crate) fn open(name: &str, options: &LoadOptions) -> Result<Opened, LoadErro
     for run in journal::unfinished(&lake)? {
         match run {
             Unfinished::Committing(commit) => {
-                commit.publish(&*lake.store)?;
-                warnings.push(match commit.record() {
-                    Committed::Run(record) => Warning::PublishedLate { run: record.run.clone() },
-                    Committed::Compaction(record) => Warning::CompactedLate { compaction: record.compaction.clone() },
+                let published = commit.publish(&lake.store)?;
+                warnings.extend(published.warnings);
+                warnings.push(match published.record {
+                    Committed::Run(record) => Warning::PublishedLate { run: record.run },
+                    Committed::Compaction(record) => Warning::CompactedLate { compaction: record.compaction },
                 });
             }
             Unfinished::Left(run) | Unfinished::Compacting(run) => journal::discard(&*lake.store, &run)?,
@@ -112,6 +134,12 @@ pub(crate) fn open(name: &str, options: &LoadOptions) -> Result<Opened, LoadErro
     }
     lake.reread_settings()?;
     let settings = lake.settings_for(options)?;
+    if options.replace && settings.format != Format::Delta {
+        return Err(LoadError::Usage(
+            "only Delta tables can be replaced in one step: load into a lake that is made with --format delta, or into a new one"
+                .to_owned(),
+        ));
+    }
     Ok(Opened { lake, settings, dead, warnings })
 }
 
@@ -158,6 +186,7 @@ pub(crate) fn reserve(
     if repeatable
         && !options.new_run
         && let Some(record) = lake.finished_run(&hash)?
+        && (!options.replace || Ledger::read(&lake)?.tables().are_all_of(&record.run))
     {
         warnings.extend(found);
         tell(observer, &warnings);
@@ -216,6 +245,7 @@ pub(crate) fn reserve(
         checkpoint,
         interrupt: options.interrupt.clone(),
         keep_raw: false,
+        replaces: options.replace.then_some(Replaces::All),
         warnings,
         lake,
     })))
@@ -258,6 +288,7 @@ pub(crate) fn listed<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<u8> {
 fn inputs_listed(inputs: &[Input]) -> Vec<u8> {
     let typed = inputs.iter().map(|input| match input {
         Input::Path(path) => path.to_string_lossy(),
+        Input::Url(url) => url.into(),
         Input::Stdin => "-".into(),
     });
     listed(["lakehaul load".into()].into_iter().chain(typed).collect::<Vec<_>>().iter().map(AsRef::as_ref))
@@ -298,5 +329,8 @@ fn plan_hash(what: &[u8], settings: &LakeSettings, options: &LoadOptions) -> Str
         &options.max_line_bytes.map(|bytes| bytes.to_string()).unwrap_or_default(),
         &options.max_depth.to_string(),
     ]));
+    if options.replace {
+        hasher.update(&listed(["replace"]));
+    }
     hasher.finalize().to_hex()[..32].to_owned()
 }

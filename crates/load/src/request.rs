@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use lakehaul_schema::Annotations;
+use lakehaul_schema::{Annotations, Format};
 use lakehaul_write::store::Store;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,8 @@ pub struct LoadRequest {
 pub enum Input {
     /// An NDJSON file, plain or compressed; a folder of such; or a bulk manifest (`.json`).
     Path(PathBuf),
+    /// The same in a store, by its URL.
+    Url(String),
     /// The process's standard input; its output file is named `-`.
     Stdin,
 }
@@ -46,12 +48,17 @@ pub struct LoadOptions {
     pub annotations: Option<Annotations>,
     /// Names of the tables' folders. None: as the lake has them, else plain. Fixed when a lake is made.
     pub layout: Option<Layout>,
+    /// What the tables are to others. None: as the lake has them, else plain Parquet. Fixed when a lake is made.
+    pub format: Option<Format>,
     /// A `__json` column with each line's text. None: as the lake has it, else no. Fixed when a lake is made.
     pub keep_json: Option<bool>,
     /// Permission bits of what is written (as in `0o640`). None: `0o600`; folders get the matching execute bits.
     pub mode: Option<u32>,
     /// Load even if the same plan was loaded before; the rows are appended.
     pub new_run: bool,
+    /// The rows take the place of those that the tables have, of all types or of those that an export asks for. Only Delta
+    /// tables can do that in one step; for others it is a usage error.
+    pub replace: bool,
     /// What reads the JSON. The tape is the independent second opinion, slower.
     pub engine: Engine,
     /// So much work is lost at most if the process dies: rows wait no longer to become durable. Zero: after each chunk.
@@ -131,9 +138,11 @@ impl Default for LoadOptions {
             max_depth: Self::MAX_DEPTH,
             annotations: None,
             layout: None,
+            format: None,
             keep_json: None,
             mode: None,
             new_run: false,
+            replace: false,
             engine: Engine::Direct,
             checkpoint: Self::CHECKPOINT,
             chunk_bytes: Self::CHUNK_BYTES,

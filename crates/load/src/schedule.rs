@@ -302,7 +302,7 @@ impl Reading {
                 pipe.ready().is_some_and(|bytes| bytes >= WORTH_STAYING_BYTES)
                     && self.in_a_row.fetch_add(1, Relaxed) < IN_A_ROW
             }
-            Place::File(_) | Place::Stdin | Place::Nowhere => true,
+            Place::File(_) | Place::Stored(_) | Place::Stdin | Place::Nowhere => true,
         }
     }
 
@@ -316,7 +316,7 @@ impl Reading {
                 (None, Ok(stage)) if matches!(&**stage, Stage::Open(front) if front.has_waited()) => 0,
                 (None, _) => return None,
             },
-            Place::File(_) | Place::Stdin | Place::Nowhere => self.left.load(Relaxed),
+            Place::File(_) | Place::Stored(_) | Place::Stdin | Place::Nowhere => self.left.load(Relaxed),
         };
         let busy = matches!(stage, Err(TryLockError::WouldBlock));
         Some((!busy, bytes))

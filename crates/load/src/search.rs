@@ -52,6 +52,9 @@ pub fn search(
     clock: &Arc<dyn Clock>,
     observer: &Arc<dyn Observer>,
 ) -> Result<LoadSummary, LoadError> {
+    if request.options.replace {
+        return Err(LoadError::Usage("what a search finds is not all there is: leave out --replace".to_owned()));
+    }
     let mut client_options = request.client.clone();
     // Fewer where memory is short: each has a page on its way, one that is read, and what many small files leave behind.
     let fit = usize::try_from(request.options.memory_bytes / SEARCH_BYTES).unwrap_or(usize::MAX);

@@ -10,17 +10,17 @@
 //! among them leaves the rest for the next time.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::time::{Duration, SystemTime};
 
 use lakehaul_schema::TableSchema;
+use lakehaul_write::store::DatedFile;
 
 use crate::current::Ledger;
 use crate::journal::{self, Unfinished, staging};
 use crate::lake::{Lake, compaction_path};
 use crate::member_match::TABLE_FOLDER;
-use crate::verify::strays::Named;
-use crate::{Clock, Event, LoadError, LoadOptions, Observer};
+use crate::verify::strays::{Named, is_in_a_log};
+use crate::{Clock, Event, Format, LoadError, LoadOptions, Observer, delta};
 
 /// How names end of what a small file was to be; they begin with a dot.
 const UNFINISHED: &str = ".unfinished";
@@ -34,6 +34,8 @@ pub struct VacuumRequest {
     pub lake: String,
     /// What is younger stays.
     pub older_than: Duration,
+    /// Of Delta tables, also what only versions of before then refer to, which cannot be read any more afterwards.
+    pub old_versions: bool,
     /// Of these only `interrupt` and `store_layer` are of interest.
     pub options: LoadOptions,
 }
@@ -74,20 +76,16 @@ pub fn vacuum(request: &VacuumRequest, clock: &dyn Clock) -> Result<Vacuum, Load
     // To look at a lake does not make one.
     Lake::open_to_read(&request.lake)?;
     let lake = Lake::open_to_write(&request.lake, &request.options)?;
-    let found = find(&lake)?;
+    let found = find(&lake, request.old_versions)?;
     let now = SystemTime::from(clock.now());
     let mut vacuum = Vacuum { lake, options: request.options.clone(), strays: Vec::new(), young: Vec::new() };
-    for Found { path, files, why } in found {
-        let mut newest = Some(SystemTime::UNIX_EPOCH);
-        for (file, _) in &files {
-            newest = match (newest, vacuum.modified(file)?) {
-                (Some(newest), Some(modified)) => Some(newest.max(modified)),
-                _ => None,
-            };
-        }
+    for Found { path, files, since, why } in found {
+        // Nothing is older than its newest file; of unknown age is what has one of unknown age.
+        let written: Option<Vec<SystemTime>> = files.iter().map(|file| file.modified).collect();
+        let newest = since.or_else(|| written?.into_iter().max());
         // A file of the future is new.
         let age = newest.map(|newest| now.duration_since(newest).unwrap_or_default());
-        let (bytes, count) = (files.iter().map(|(_, bytes)| bytes).sum(), files.len() as u64);
+        let (bytes, count) = (files.iter().map(|file| file.bytes).sum(), files.len() as u64);
         let stray = Stray { path, bytes, files: count, age, why };
         let old = age.is_some_and(|age| age >= request.older_than);
         if old { &mut vacuum.strays } else { &mut vacuum.young }.push(stray);
@@ -109,25 +107,20 @@ impl Vacuum {
         }
         store.sync().map_err(|source| LoadError::destination("sync", &self.lake.name, source))
     }
-
-    fn modified(&self, path: &str) -> Result<Option<SystemTime>, LoadError> {
-        match self.lake.store.modified(path) {
-            // It has gone by itself: nobody else may remove anything here, so it was not the lake's.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            modified => modified.map_err(|source| LoadError::LakeUnreadable { path: path.to_owned(), source }),
-        }
-    }
 }
 
 /// A stray, before its age is known.
 struct Found {
     path: String,
-    files: Vec<(String, u64)>,
+    files: Vec<DatedFile>,
+    /// When it became one. None: when it was written, as far as anybody knows.
+    since: Option<SystemTime>,
     why: String,
 }
 
-fn find(lake: &Lake) -> Result<Vec<Found>, LoadError> {
-    let files = lake.list("")?;
+fn find(lake: &Lake, old_versions: bool) -> Result<Vec<Found>, LoadError> {
+    let files =
+        lake.store.list_dated("").map_err(|source| LoadError::LakeUnreadable { path: lake.name.clone(), source })?;
     let ledger = Ledger::read(lake)?;
     let tables = ledger.tables();
     if let Some((compaction, why)) = tables.faults.first() {
@@ -160,34 +153,47 @@ fn find(lake: &Lake) -> Result<Vec<Found>, LoadError> {
         }
     }
 
+    let is_delta = lake.settings.is_some_and(|settings| settings.format == Format::Delta);
+    let in_versions = if is_delta { delta::replaced(lake)? } else { BTreeMap::new() };
+
     let mut found = Vec::new();
-    let mut folders: BTreeMap<&str, Vec<(String, u64)>> = BTreeMap::new();
-    for (path, bytes) in &files {
-        let file = || vec![(path.clone(), *bytes)];
+    let mut folders: BTreeMap<&str, Vec<DatedFile>> = BTreeMap::new();
+    for dated in &files {
+        let path = &dated.path;
+        let file = || vec![dated.clone()];
         if let Some(staged) = path.strip_prefix(STAGING) {
             match staged.split_once('/') {
                 Some((run, _)) if dead.contains_key(run) => folders.entry(run).or_default().extend(file()),
                 Some(_) => {}
-                None => found.push(Found { path: path.clone(), files: file(), why: "no run has staged it".to_owned() }),
+                None => {
+                    let why = "no run has staged it".to_owned();
+                    found.push(Found { path: path.clone(), files: file(), since: None, why });
+                }
             }
             continue;
         }
         let puts = path.starts_with(OWN) || path.starts_with(TABLE_FOLDER) || named.is_in_a_table(path);
+        let removed_from_table = in_versions.get(path).copied();
+        let mut since = None;
         let why = if puts && is_half(path) {
             "a file that was not finished".to_owned()
         } else if !named.is_in_a_table(path) || named.names(path) || is_in_a_log(path) {
             continue;
+        } else if let Some(removed) = removed_from_table {
+            let Some(removed) = removed.filter(|_| old_versions) else { continue };
+            since = Some(SystemTime::UNIX_EPOCH + Duration::from_millis(removed.try_into().unwrap_or(0)));
+            "only earlier versions of the table refer to it".to_owned()
         } else {
             match replaced.get(path.as_str()) {
                 Some(compaction) => format!("compaction {compaction} has replaced it"),
                 None => "no record names it".to_owned(),
             }
         };
-        found.push(Found { path: path.clone(), files: file(), why });
+        found.push(Found { path: path.clone(), files: file(), since, why });
     }
     for (run, files) in folders {
         let why = dead.get(run).copied().unwrap_or_default().to_owned();
-        found.push(Found { path: format!("{}/", staging(run)), files, why });
+        found.push(Found { path: format!("{}/", staging(run)), files, since: None, why });
     }
     found.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(found)
@@ -197,9 +203,4 @@ fn find(lake: &Lake) -> Result<Vec<Found>, LoadError> {
 fn is_half(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.starts_with('.') && name.ends_with(UNFINISHED)
-}
-
-/// Whether a file is in a folder that a table's own folder has for something else, such as `_delta_log`.
-fn is_in_a_log(path: &str) -> bool {
-    path.split('/').skip(1).any(|name| name.starts_with('_'))
 }

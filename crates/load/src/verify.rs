@@ -17,10 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use lakehaul_schema::TableSchema;
 use rayon::prelude::*;
 
-use crate::current::Ledger;
+use crate::current::{Ledger, Tables};
 use crate::journal::{self, Committed, Unfinished};
 use crate::lake::{COMPACTIONS, Lake, compaction_path, record_path};
-use crate::{Event, LoadError, Observer};
+use crate::{Event, Format, LoadError, Observer, delta};
 use lines::RunLines;
 use sharing::Sharing;
 use strays::Named;
@@ -86,6 +86,8 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
     let leaves: BTreeMap<String, BTreeSet<String>> =
         schemas.iter().map(|schema| (schema.resource_type().to_owned(), parts::leaves(schema))).collect();
 
+    let delta_settings = lake.settings.filter(|settings| settings.format == Format::Delta);
+    let is_delta = delta_settings.is_some();
     let records = &ledger.runs;
     (report.runs, report.tables) = (records.len(), tables.parts.len());
     let mut runs = BTreeSet::new();
@@ -95,6 +97,12 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
             report.findings.push(VerifyFinding { path: record_path(&record.run), what });
         }
         named.add_run(record);
+        let tables = record.tables.iter().chain(&record.deleted_resources);
+        for table in tables.filter(|table| table.version.is_some() != is_delta) {
+            let has = if is_delta { "no version of the Delta table" } else { "a version, and is no Delta table" };
+            let what = format!("{} has {has}", table.resource_type);
+            report.findings.push(VerifyFinding { path: record_path(&record.run), what });
+        }
         for part in record.deleted_resources.iter().flat_map(|table| &table.files) {
             report.parts += 1;
             report.bytes = report.bytes.saturating_add(part.bytes);
@@ -107,6 +115,10 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
             .iter()
             .map(|(compaction, what)| VerifyFinding { path: compaction_path(compaction), what: what.clone() }),
     );
+    if let Some(settings) = delta_settings {
+        named.add_replaced(delta::replaced(lake)?);
+        report.findings.extend(delta::differences(lake, settings.layout, &tables)?);
+    }
     for (resource_type, part) in tables.all() {
         named.add_part(resource_type, &part.part.path);
         report.parts += 1;
@@ -114,7 +126,7 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
     }
     let distinct: Vec<_> = ledger.distinct_runs().collect();
     for together in sharing::sharing(&distinct, &tables) {
-        report.findings.extend(check_runs(lake, &together, &leaves, &files, observer));
+        report.findings.extend(check_runs(lake, &together, &tables, &leaves, &files, observer));
     }
     for committed in &publishing {
         named.add_committed(committed);
@@ -153,6 +165,7 @@ fn unfinished(lake: &Lake, report: &mut VerifyReport) -> Result<Vec<Committed>, 
 fn check_runs(
     lake: &Lake,
     Sharing { runs, parts }: &Sharing<'_>,
+    tables: &Tables,
     known_leaves: &BTreeMap<String, BTreeSet<String>>,
     files: &[(String, u64)],
     observer: &dyn Observer,
@@ -188,8 +201,9 @@ fn check_runs(
         let in_record = |what: String| VerifyFinding { path: record_path.clone(), what };
         findings.extend(record.faults().into_iter().map(in_record));
         let Some(lines) = lines.get(record.run.as_str()) else { continue };
-        // Rows of a part that is not what it was are missing, and that has been told.
-        if !unread.contains(record.run.as_str()) {
+        // Rows of a part that is not what it was are missing, and that has been told; others have been replaced.
+        let run = record.run.as_str();
+        if !unread.contains(run) && !tables.replaced_runs.contains(run) {
             findings.extend(lines.check_rows().into_iter().map(in_record));
         }
         for part in record.deleted_resources.iter().flat_map(|table| &table.files) {

@@ -13,6 +13,8 @@ mod table_schema;
 mod core_columns;
 mod annotations;
 mod field;
+mod searched_first;
+mod format;
 mod schema_file;
 mod ddl;
 mod error;
@@ -25,5 +27,6 @@ pub use ddl::{
 pub use element_table::{ElementTable, Member, MemberKind, ObjectType, Primitive, TypeId};
 pub use error::{AnnotationError, SchemaError};
 pub use field::{Field, FieldNode, LeafType};
+pub use format::Format;
 pub use schema_file::LAKE_SCHEMA;
 pub use table_schema::{Group, MAX_GROUPS, MAX_LEAVES, Present, TableSchema};

@@ -1,7 +1,7 @@
 //! Table definitions for engines, of a small type that has every kind of column.
 
 use lakehaul_schema::{
-    ElementTable, MemberKind, TableSchema, athena_ddl, athena_deleted_ddl, bigquery_ddl, bigquery_deleted_ddl,
+    ElementTable, Format, MemberKind, TableSchema, athena_ddl, athena_deleted_ddl, bigquery_ddl, bigquery_deleted_ddl,
     duckdb_current_view, duckdb_deleted_view, duckdb_view, spark_ddl, spark_deleted_ddl,
 };
 
@@ -28,27 +28,32 @@ fn linkage(annotations: &str) -> TableSchema {
 
 #[test]
 fn spark() {
-    insta::assert_snapshot!(spark_ddl(&linkage("numeric,dates"), "s3a://lake/Linkage/"));
+    insta::assert_snapshot!(spark_ddl(&linkage("numeric,dates"), "s3a://lake/Linkage/", Format::Parquet));
 }
 
 #[test]
 fn athena() {
-    insta::assert_snapshot!(athena_ddl(&linkage("numeric,dates"), "s3://lake/Linkage"));
+    insta::assert_snapshot!(athena_ddl(&linkage("numeric,dates"), "s3://lake/Linkage", Format::Parquet));
 }
 
 #[test]
 fn bigquery() {
-    insta::assert_snapshot!(bigquery_ddl(&linkage("numeric,dates"), "gs://lake/Linkage"));
+    insta::assert_snapshot!(bigquery_ddl(&linkage("numeric,dates"), "gs://lake/Linkage", Format::Parquet));
 }
 
 #[test]
 fn duckdb() {
-    insta::assert_snapshot!(duckdb_view(&linkage("numeric,dates"), "lake/Linkage"));
+    insta::assert_snapshot!(duckdb_view(&linkage("numeric,dates"), "lake/Linkage", Format::Parquet));
 }
 
 #[test]
 fn duckdb_current() {
-    insta::assert_snapshot!(duckdb_current_view(&linkage("numeric,dates"), "lake/Linkage", Some("deleted_resources")));
+    insta::assert_snapshot!(duckdb_current_view(
+        &linkage("numeric,dates"),
+        "lake/Linkage",
+        Format::Parquet,
+        Some("deleted_resources")
+    ));
 }
 
 #[test]
@@ -64,7 +69,7 @@ fn deletions() {
 
 #[test]
 fn the_current_view_needs_neither_annotations_nor_deletions() {
-    let view = duckdb_current_view(&linkage("none"), "lake/Linkage", None);
+    let view = duckdb_current_view(&linkage("none"), "lake/Linkage", Format::Parquet, None);
     assert!(view.contains("TRY_CAST(resource.\"meta\".\"lastUpdated\" AS TIMESTAMPTZ) DESC NULLS LAST"), "{view}");
     assert!(!view.contains("EXISTS"), "{view}");
 }
@@ -75,10 +80,13 @@ fn locations_are_escaped() {
     let schema = linkage("none");
     let location = "/la'ke\\x/";
     for (statement, literal) in [
-        (spark_ddl(&schema, location), r"LOCATION '/la\'ke\\x';"),
-        (athena_ddl(&schema, location), r"LOCATION '/la\'ke\\x/';"),
-        (bigquery_ddl(&schema, location), r"uris = ['/la\'ke\\x/*.parquet']"),
-        (duckdb_view(&schema, location), r"read_parquet('/la''ke\x/*.parquet', union_by_name = true);"),
+        (spark_ddl(&schema, location, Format::Parquet), r"LOCATION '/la\'ke\\x';"),
+        (athena_ddl(&schema, location, Format::Parquet), r"LOCATION '/la\'ke\\x/';"),
+        (bigquery_ddl(&schema, location, Format::Parquet), r"uris = ['/la\'ke\\x/*.parquet']"),
+        (
+            duckdb_view(&schema, location, Format::Parquet),
+            r"read_parquet('/la''ke\x/*.parquet', union_by_name = true);",
+        ),
     ] {
         assert!(statement.contains(literal), "{statement}");
         assert!(statement.ends_with(";\n"));

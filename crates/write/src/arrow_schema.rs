@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field as ArrowField, Fields, Schema, TimeUnit};
 use lakehaul_schema::{Field, FieldNode, LeafType};
 
 /// The schema of a table with these fields, in their order, without metadata.
-pub(crate) fn arrow_schema(fields: &[Field]) -> Schema {
+pub fn arrow_schema(fields: &[Field]) -> Schema {
     Schema::new(arrow_fields(fields))
 }
 

@@ -45,6 +45,17 @@ impl DeletedResources {
     /// The table's name, which is also its folder's.
     pub const TABLE: &str = "deleted_resources";
 
+    /// Its columns. `transactionTime` is the manifest's text, to the last digit; NULL if the manifest has none.
+    pub fn schema() -> SchemaRef {
+        let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
+        Arc::new(Schema::new(vec![
+            text("resourceType", false),
+            text("id", false),
+            text("transactionTime", true),
+            text("__run", false),
+        ]))
+    }
+
     /// A file at `path` of the store; it is made with the first row. `run` is every row's `__run`.
     pub fn new(store: Arc<dyn Store>, path: String, run: String) -> DeletedResources {
         DeletedResources { store, path, run, file: Mutex::default() }
@@ -64,7 +75,7 @@ impl DeletedResources {
             Arc::new(StringArray::from(vec![self.run.as_str(); count])),
         ];
         let batch =
-            RecordBatch::try_new(schema(), columns).expect("four columns of one length, as the schema has them");
+            RecordBatch::try_new(Self::schema(), columns).expect("four columns of one length, as the schema has them");
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let writer = match &mut *file {
             Some(writer) => writer,
@@ -84,7 +95,7 @@ impl DeletedResources {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .build();
-        let parquet = ArrowWriter::try_new(HashedFile::new(file, failure.clone()), schema(), Some(properties));
+        let parquet = ArrowWriter::try_new(HashedFile::new(file, failure.clone()), Self::schema(), Some(properties));
         Ok(Writer { parquet: parquet.map_err(WriteError::parquet(&self.path))?, failure, rows: 0 })
     }
 
@@ -101,17 +112,6 @@ impl DeletedResources {
         let resource_type = DeletedResources::TABLE.to_owned();
         Ok(Some(FileReceipt { resource_type, path: self.path, rows, bytes, blake3 }))
     }
-}
-
-/// `transactionTime` is the manifest's text, to the last digit; NULL if the manifest has none.
-fn schema() -> SchemaRef {
-    let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
-    Arc::new(Schema::new(vec![
-        text("resourceType", false),
-        text("id", false),
-        text("transactionTime", true),
-        text("__run", false),
-    ]))
 }
 
 #[cfg(test)]

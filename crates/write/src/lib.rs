@@ -31,6 +31,7 @@ mod arrow_schema;
 pub mod rebuild;
 mod error;
 
+pub use arrow_schema::arrow_schema;
 pub use deleted_resources::DeletedResources;
 pub use error::{AppendError, WriteError};
 pub use joined::{JoinedPart, PartShape};

@@ -6,7 +6,7 @@ mod local;
 
 use bytes::Bytes;
 use std::fmt::Debug;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::time::SystemTime;
 
 pub use local::LocalStore;
@@ -22,6 +22,12 @@ pub trait Store: Send + Sync + Debug {
     fn open(&self, path: &str) -> io::Result<Box<dyn StoreRead>>;
     /// Writes a small file whole or not at all, durably.
     fn put(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Writes a small file whole, durably, where nothing is: else [`io::ErrorKind::AlreadyExists`], and what is there stays. A
+    /// store that cannot tell in one step says [`io::ErrorKind::Unsupported`].
+    fn put_new(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let _ = bytes;
+        Err(io::Error::new(io::ErrorKind::Unsupported, format!("this store cannot write {path} only if it is new")))
+    }
     /// Makes a finished file visible under another name, replacing what is there. Durable after [`Store::sync`].
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Makes renames and removals so far durable.
@@ -40,6 +46,22 @@ pub trait Store: Send + Sync + Debug {
     fn shows_unfinished(&self) -> bool {
         true
     }
+    /// As [`list`](Self::list), and when each file was last written.
+    fn list_dated(&self, path: &str) -> io::Result<Vec<DatedFile>> {
+        let dated = |(path, bytes): (String, u64)| {
+            let modified = match self.modified(&path) {
+                // It has gone since.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                modified => modified?,
+            };
+            Ok(DatedFile { path, bytes, modified })
+        };
+        self.list(path)?.into_iter().map(dated).collect()
+    }
+    /// Opens a file to be read from its byte `from` on to its end. One that is no longer than that has no bytes.
+    fn stream(&self, path: &str, from: u64) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(Positioned { file: self.open(path)?, at: from }))
+    }
     /// When a file was last written. `None`: the store cannot tell.
     fn modified(&self, path: &str) -> io::Result<Option<SystemTime>> {
         let _ = path;
@@ -50,6 +72,33 @@ pub trait Store: Send + Sync + Debug {
         let file = self.open(path)?;
         let len = usize::try_from(file.len_bytes()).map_err(io::Error::other)?;
         file.read_at(0, len)
+    }
+}
+
+/// A file as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DatedFile {
+    /// Relative to the store.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// When it was last written. None: the store cannot tell.
+    pub modified: Option<SystemTime>,
+}
+
+/// Reads on by positions.
+struct Positioned {
+    file: Box<dyn StoreRead>,
+    at: u64,
+}
+
+impl Read for Positioned {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.file.len_bytes().saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let len = left.min(space.len());
+        space[..len].copy_from_slice(&self.file.read_at(self.at, len)?);
+        self.at += len as u64;
+        Ok(len)
     }
 }
 

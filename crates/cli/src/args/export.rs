@@ -88,7 +88,7 @@ pub struct CancelArgs {
     /// Take the options of [profile.PROFILE] in the config file
     #[arg(env = "LAKEHAUL_PROFILE", hide_env = true, value_name = "PROFILE")]
     pub profile: Option<String>,
-    /// The lake's folder
+    /// The lake: a folder, or a place in a store (s3://, gs://, az://)
     #[arg(long, env = "LAKEHAUL_TO", hide_env = true, value_name = "LAKE")]
     pub to: Option<String>,
     /// Whom to ask.

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 
+use lakehaul_schema::Format;
+
 use crate::duration::Span;
 use crate::exit::RejectLimit;
 use crate::size::Size;
@@ -14,7 +16,8 @@ use crate::size::Size;
 /// `lakehaul load`
 #[derive(Debug, clap::Args)]
 pub struct LoadArgs {
-    /// NDJSON file (.ndjson, .ndjson.gz, .ndjson.zst), folder of such files, bulk manifest (.json), or - for stdin
+    /// NDJSON file (.ndjson, .ndjson.gz, .ndjson.zst), folder of such files, bulk manifest (.json), the URL of one of these in
+    /// a store (s3://, gs://, az://), or - for stdin
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// How it is loaded.
@@ -25,12 +28,16 @@ pub struct LoadArgs {
 /// Options of every command that loads.
 #[derive(Debug, clap::Args)]
 pub struct LoadingArgs {
-    /// The lake's folder; it is made if it does not exist
+    /// The lake: a folder, or a place in a store (s3://, gs://, az://); it is made if it does not exist
     #[arg(long, env = "LAKEHAUL_TO", hide_env = true, value_name = "LAKE")]
     pub to: Option<String>,
     /// Do it again, and append the rows, although the same command has finished before
     #[arg(long, env = "LAKEHAUL_NEW_RUN", hide_env = true, value_parser = BoolishValueParser::new())]
     pub new_run: bool,
+    /// A full refresh of Delta tables: the rows take the place of those that are there, of all types or of those that an
+    /// export asks for, in one commit a table; earlier versions can still be read
+    #[arg(long, env = "LAKEHAUL_REPLACE", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub replace: bool,
 
     /// Exit 0 although lines were rejected: any number, or at most N
     #[arg(
@@ -80,6 +87,9 @@ pub struct LoadingArgs {
     /// Table folders: `Patient/` (plain) or `resource_type=Patient/` (hive) [default: plain]
     #[arg(long, env = "LAKEHAUL_LAYOUT", hide_env = true, help_heading = "The lake (fixed when it is made)")]
     pub layout: Option<LayoutArg>,
+    /// Tables: folders of Parquet files (parquet), or Delta tables (delta) [default: parquet]
+    #[arg(long, env = "LAKEHAUL_FORMAT", hide_env = true, help_heading = "The lake (fixed when it is made)")]
+    pub format: Option<FormatArg>,
     /// Keep each line's text in a `__json` column
     #[arg(long, env = "LAKEHAUL_KEEP_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
     #[arg(help_heading = "The lake (fixed when it is made)")]
@@ -100,6 +110,24 @@ pub enum LayoutArg {
     Plain,
     /// `resource_type=Patient/`
     Hive,
+}
+
+/// What the tables are to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// Folders of Parquet files.
+    Parquet,
+    /// Delta tables.
+    Delta,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Format {
+        match format {
+            FormatArg::Parquet => Format::Parquet,
+            FormatArg::Delta => Format::Delta,
+        }
+    }
 }
 
 /// JSON engines.

@@ -4,10 +4,14 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use lakehaul_fetch::Kind;
 
+use crate::args::FormatArg;
+
 pub(super) const DEMO_EXAMPLES: &str = "\
 Examples:
   lakehaul demo
   lakehaul demo --members 2000 --to /tmp/demo
+  lakehaul demo --format delta
+  lakehaul demo --to s3://lakes/demo            a bucket, such as a local server's (see the README)
 
 Needs no network and no account. The lake is ./lakehaul-demo unless --to says otherwise; a lake that
 an earlier demo made there is replaced, anything else is left alone.";
@@ -24,10 +28,14 @@ Runs until it is interrupted (Ctrl-C). Members, claims and credentials are all m
 /// `lakehaul demo`
 #[derive(Debug, clap::Args)]
 pub struct DemoArgs {
-    /// The lake's folder [default: lakehaul-demo]
+    /// The lake: a folder, or a place in a store [default: lakehaul-demo]
     // Not from the environment: LAKEHAUL_TO names a real lake.
     #[arg(long, value_name = "LAKE")]
     pub to: Option<String>,
+    /// Tables: folders of Parquet files (parquet), or Delta tables (delta) [default: parquet]
+    // Not from the environment either.
+    #[arg(long)]
+    pub format: Option<FormatArg>,
     /// How many members the payer has; one is about 75 kB [default: 300]
     #[arg(long, env = "LAKEHAUL_MEMBERS", hide_env = true, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

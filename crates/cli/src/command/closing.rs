@@ -38,8 +38,8 @@ fn result(summary: &LoadSummary, end: &End<'_>, exit: Exit, manner: Manner) -> R
         Form::Text if manner.quiet => String::new(),
         Form::Text => {
             let settings = lakehaul_load::settings(lake);
-            let layout = settings.map_err(Failure::to(format!("read the settings of {lake}")))?.layout;
-            summary::render(summary, &Closing { lake, layout, origin, peak_memory_bytes })
+            let settings = settings.map_err(Failure::to(format!("read the settings of {lake}")))?;
+            summary::render(summary, &Closing { lake, settings, origin, peak_memory_bytes })
         }
     })
 }

@@ -115,6 +115,7 @@ mod tests {
                 replaces: vec![replaces(40_000); parts],
                 ..CompactedPart::default()
             }],
+            version: None,
         };
         let tables = vec![table("ExplanationOfBenefit", 30), table("Patient", 3)];
         let totals = CompactionTotals {

@@ -10,7 +10,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use lakehaul_fetch::{Auth, ClientOptions, ExportParameters, FetchEvent, Kind, SecretStyle};
 use lakehaul_load::{
-    AfterExport, Clock, Earlier, Event, ExportRequest, LoadOptions, Observer, RawFiles, Since, SystemClock,
+    AfterExport, Clock, Earlier, ErrorKind, Event, ExportRequest, Format, LoadOptions, Observer, RawFiles, Since,
+    SystemClock,
 };
 use lakehaul_sim::members::{Members, MembersOptions, Split};
 use lakehaul_sim::{At, Endpoint, Fault, Scenario, Sim, Target, When};
@@ -55,7 +56,8 @@ pub(super) fn run(args: &DemoArgs, manner: Manner) -> Result<Exit, Failure> {
             figures::counted(members.files().len() as u64, "output file", "output files"),
         );
     }
-    let request = request(&sim, &lake)?;
+    let format = args.format.map(Format::from).unwrap_or_default();
+    let request = request(&sim, &lake, format)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let reporter = Arc::new(Reporter::to_stderr(manner));
     let story: Arc<dyn Observer> = if told { Arc::new(Story::default()) } else { Arc::clone(&reporter) as _ };
@@ -75,7 +77,7 @@ pub(super) fn run(args: &DemoArgs, manner: Manner) -> Result<Exit, Failure> {
     let exit = close(&summary, &End { lake: &lake, origin: Origin::Server, allowed: Allowed::default() }, manner)?;
     if told {
         let mut out = std::io::stdout().lock();
-        Failure::unless_left(out.write_all(what_next(&lake).as_bytes()).and_then(|()| out.flush()), exit)?;
+        Failure::unless_left(out.write_all(what_next(&lake, format).as_bytes()).and_then(|()| out.flush()), exit)?;
     }
     Ok(exit)
 }
@@ -91,7 +93,7 @@ fn misbehaving(scenario: Scenario) -> Scenario {
         .fault(Target::AnyFile, When::Nth(14), Fault::revoke_tokens())
 }
 
-fn request(sim: &Sim, lake: &str) -> Result<ExportRequest, Failure> {
+fn request(sim: &Sim, lake: &str, format: Format) -> Result<ExportRequest, Failure> {
     let credentials = sim.credentials();
     let base_url = Url::parse(&sim.base_url()).map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(ExportRequest {
@@ -107,7 +109,7 @@ fn request(sim: &Sim, lake: &str) -> Result<ExportRequest, Failure> {
         parameters: ExportParameters::default(),
         since: Since::Ever,
         lake: lake.to_owned(),
-        options: LoadOptions::default(),
+        options: LoadOptions { format: Some(format), ..LoadOptions::default() },
         earlier: Earlier::Forget,
         afterwards: AfterExport::Delete,
         raw: RawFiles::Streamed,
@@ -119,6 +121,14 @@ fn request(sim: &Sim, lake: &str) -> Result<ExportRequest, Failure> {
 fn make_room(lake: &str, named: bool) -> Result<bool, Failure> {
     let path = Path::new(lake);
     let there = || Failure::Usage(format!("{lake} is there already; the demo makes a new lake: name one with --to"));
+    if lakehaul_load::stores::is_url(lake) {
+        return match lakehaul_load::runs(lake) {
+            Ok(_) => Err(there()),
+            // No lake is there.
+            Err(error) if error.kind() == ErrorKind::Usage => Ok(false),
+            Err(error) => Err(Failure::to(format!("look at {lake}"))(error)),
+        };
+    }
     match std::fs::read_dir(path).map(Iterator::count) {
         Err(_) if !path.exists() => return Ok(false),
         Err(_) => return Err(there()),
@@ -137,12 +147,12 @@ fn is_a_demo(path: &Path, lake: &str) -> bool {
     let (Ok(runs), Ok(unfinished)) = (lakehaul_load::runs(lake), lakehaul_load::unfinished(lake)) else { return false };
     let sources: BTreeSet<String> =
         runs.into_iter().map(|run| run.source).chain(unfinished.into_iter().map(|(_, source)| source)).collect();
+    let is_part =
+        |file: &Path| file.extension().is_some_and(|extension| extension == "parquet") || file.ends_with("_delta_log");
     let lakes_own = |folder: &Path| {
         folder.is_dir()
             && (folder.ends_with("_lake")
-                || std::fs::read_dir(folder).is_ok_and(|files| {
-                    files.flatten().all(|file| file.path().extension().is_some_and(|extension| extension == "parquet"))
-                }))
+                || std::fs::read_dir(folder).is_ok_and(|files| files.flatten().all(|file| is_part(&file.path()))))
     };
     sources.iter().eq([&ours])
         && std::fs::read_dir(path).is_ok_and(|entries| entries.flatten().all(|entry| lakes_own(&entry.path())))
@@ -234,24 +244,30 @@ impl std::fmt::Display for Seen {
     }
 }
 
-fn what_next(lake: &str) -> String {
+fn what_next(lake: &str, format: Format) -> String {
     let word = shell_word(lake);
     let lake = lake.trim_end_matches('/').replace('\'', "''");
+    let table = |name: &str| match format {
+        Format::Parquet => format!("'{lake}/{name}/*.parquet'"),
+        Format::Delta => format!("delta_scan('{lake}/{name}')"),
+    };
+    let [benefits, patients, conditions, observations] =
+        ["ExplanationOfBenefit", "Patient", "Condition", "Observation"].map(table);
     format!(
         "
 Three questions, for DuckDB:
 
   -- Who cost the most?
   SELECT p.id, p.gender, p.birthDate, sum(i.net.__value_numeric) AS billed
-  FROM '{lake}/ExplanationOfBenefit/*.parquet' e, unnest(e.item) t(i), '{lake}/Patient/*.parquet' p
+  FROM {benefits} e, unnest(e.item) t(i), {patients} p
   WHERE e.patient.reference = 'Patient/' || p.id GROUP BY ALL ORDER BY billed DESC LIMIT 5;
 
   -- What do they have?
   SELECT c.code.coding[1].display AS condition, count(*) AS times, count(DISTINCT c.subject.reference) AS members
-  FROM '{lake}/Condition/*.parquet' c GROUP BY ALL ORDER BY times DESC LIMIT 5;
+  FROM {conditions} c GROUP BY ALL ORDER BY times DESC LIMIT 5;
 
   -- Where does a row come from?
-  SELECT id, __run, __output_file, __line FROM '{lake}/Observation/*.parquet' LIMIT 3;
+  SELECT id, __run, __output_file, __line FROM {observations} LIMIT 3;
 
 Also:  lakehaul verify {word}    lakehaul cat {word} Patient | head -1    lakehaul schema {word} --dialect duckdb
 

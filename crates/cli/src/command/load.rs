@@ -28,6 +28,7 @@ pub(super) fn run(args: &LoadArgs, manner: Manner) -> Result<Exit, Failure> {
         .map_err(watch.failure(format!("load into {}", job.request.lake)))?;
     let source = match job.request.inputs.as_slice() {
         [Input::Path(path)] => path.to_str(),
+        [Input::Url(url)] => Some(url.as_str()),
         _ => None,
     };
     let end = End { lake: &job.request.lake, origin: Origin::Files { source }, allowed: job.allowed };

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use clap::ValueEnum;
-use lakehaul_load::Layout;
+use lakehaul_load::LakeSettings;
 use lakehaul_schema::{
-    DELETED_RESOURCES, TableSchema, athena_ddl, athena_deleted_ddl, bigquery_ddl, bigquery_deleted_ddl,
+    DELETED_RESOURCES, Format, TableSchema, athena_ddl, athena_deleted_ddl, bigquery_ddl, bigquery_deleted_ddl,
     duckdb_current_view, duckdb_deleted_view, duckdb_view, spark_ddl, spark_deleted_ddl,
 };
 use serde_json::json;
@@ -19,7 +19,7 @@ pub(super) fn run(args: &SchemaArgs, manner: Manner) -> Result<Exit, Failure> {
     let lake = resolve::lake(&args.lake)?;
     let failed = || Failure::to(format!("read the schemas of {lake}"));
     let schemas = lakehaul_load::schemas(&lake).map_err(failed())?;
-    let layout = lakehaul_load::settings(&lake).map_err(failed())?.layout;
+    let settings = lakehaul_load::settings(&lake).map_err(failed())?;
     let runs = lakehaul_load::runs(&lake).map_err(failed())?;
     let deletions = match runs.iter().any(|run| run.deleted_resources.is_some()) {
         true => Deletions::Told,
@@ -42,9 +42,9 @@ pub(super) fn run(args: &SchemaArgs, manner: Manner) -> Result<Exit, Failure> {
         }
         // The table of deletions first: the views of the current state read it.
         let deleted = (deletions == Deletions::Told)
-            .then(|| (DELETED_RESOURCES.to_owned(), deletions_statement(dialect, &location)));
+            .then(|| (DELETED_RESOURCES.to_owned(), deletions_statement(dialect, &location, settings.format)));
         let tables = schemas.iter().map(|schema| {
-            (schema.resource_type().to_owned(), statements(dialect, schema, &location, layout, deletions))
+            (schema.resource_type().to_owned(), statements(dialect, schema, &location, settings, deletions))
         });
         for (table, statements) in deleted.into_iter().chain(tables) {
             match manner.form {
@@ -77,32 +77,39 @@ enum Deletions {
 }
 
 /// Its folder is named alike in every layout.
-fn deletions_statement(dialect: Dialect, lake: &str) -> String {
+fn deletions_statement(dialect: Dialect, lake: &str, format: Format) -> String {
     let location = format!("{}/{DELETED_RESOURCES}", lake.trim_end_matches('/'));
     match dialect {
-        Dialect::Spark => spark_deleted_ddl(&location),
-        Dialect::Athena => athena_deleted_ddl(&location),
-        Dialect::BigQuery => bigquery_deleted_ddl(&location),
-        Dialect::DuckDb => duckdb_deleted_view(&location),
+        Dialect::Spark => spark_deleted_ddl(&location, format),
+        Dialect::Athena => athena_deleted_ddl(&location, format),
+        Dialect::BigQuery => bigquery_deleted_ddl(&location, format),
+        Dialect::DuckDb => duckdb_deleted_view(&location, format),
     }
 }
 
-fn statements(dialect: Dialect, schema: &TableSchema, lake: &str, layout: Layout, deletions: Deletions) -> String {
+fn statements(
+    dialect: Dialect,
+    schema: &TableSchema,
+    lake: &str,
+    LakeSettings { layout, format, .. }: LakeSettings,
+    deletions: Deletions,
+) -> String {
     let location = format!("{}/{}", lake.trim_end_matches('/'), layout.folder(schema.resource_type()));
     match dialect {
-        Dialect::Spark => spark_ddl(schema, &location),
-        Dialect::Athena => athena_ddl(schema, &location),
-        Dialect::BigQuery => bigquery_ddl(schema, &location),
+        Dialect::Spark => spark_ddl(schema, &location, format),
+        Dialect::Athena => athena_ddl(schema, &location, format),
+        Dialect::BigQuery => bigquery_ddl(schema, &location, format),
         Dialect::DuckDb => {
             let deleted = (deletions == Deletions::Told).then_some(DELETED_RESOURCES);
-            format!("{}\n{}", duckdb_view(schema, &location), duckdb_current_view(schema, &location, deleted))
+            let current = duckdb_current_view(schema, &location, format, deleted);
+            format!("{}\n{current}", duckdb_view(schema, &location, format))
         }
     }
 }
 
 fn title(dialect: Dialect) -> &'static str {
     match dialect {
-        Dialect::Spark => "Spark: tables over the lake's Parquet files",
+        Dialect::Spark => "Spark: tables over the lake's files",
         Dialect::Athena => "Athena and Trino: external tables",
         Dialect::BigQuery => "BigQuery: external tables",
         Dialect::DuckDb => "DuckDB: a view of all rows of a type, and one of the newest row of each id",

@@ -1,7 +1,7 @@
 //! The end of a load or an export: a table per resource type, a verdict, and what to try next; for each problem a sentence
 //! and what to do about it.
 
-use lakehaul_load::{Layout, LoadSummary, Problem, TableSummary};
+use lakehaul_load::{Format, LakeSettings, LoadSummary, Problem, TableSummary};
 
 use super::figures;
 use super::table::{Sums, Table};
@@ -12,8 +12,8 @@ use crate::exit::{Allowed, Exit};
 pub struct Closing<'a> {
     /// The lake as it was named.
     pub lake: &'a str,
-    /// How its table folders are named.
-    pub layout: Layout,
+    /// What its tables are.
+    pub settings: LakeSettings,
     /// Where it came from.
     pub origin: Origin<'a>,
     /// The process's largest resident memory so far.
@@ -140,10 +140,14 @@ fn what_next(summary: &LoadSummary, closing: &Closing<'_>) -> String {
     let Some(largest) = summary.tables.iter().filter(|t| t.rows > 0).max_by_key(|t| t.rows) else {
         return String::new();
     };
-    let folder = closing.layout.folder(&largest.resource_type);
+    let folder = closing.settings.layout.folder(&largest.resource_type);
     let lake = closing.lake.trim_end_matches('/');
-    let mut text =
-        format!("Query it with DuckDB:  SELECT * FROM '{}/{folder}/*.parquet' LIMIT 10;\n", lake.replace('\'', "''"));
+    let quoted = lake.replace('\'', "''");
+    let rows = match closing.settings.format {
+        Format::Parquet => format!("'{quoted}/{folder}/*.parquet'"),
+        Format::Delta => format!("delta_scan('{quoted}/{folder}')"),
+    };
+    let mut text = format!("Query it with DuckDB:  SELECT * FROM {rows} LIMIT 10;\n");
     if let (Origin::Files { source: Some(source) }, false) = (closing.origin, summary.already_complete) {
         text.push_str(&format!(
             "Prove it:              lakehaul verify {} --roundtrip {}\n",

@@ -2,9 +2,12 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use lakehaul_load::{Layout, LoadSummary, OutputFile, Problem, RunStatus, TableSummary, Totals, Warning};
+use lakehaul_load::{
+    Format, LakeSettings, Layout, LoadSummary, OutputFile, Problem, RunStatus, TableSummary, Totals, Warning,
+};
 
 use lakehaul_fetch::{Batches, Cancelled, Running};
+use lakehaul_schema::Annotations;
 
 use super::summary::{Closing, Origin, advice, render};
 use super::*;
@@ -71,9 +74,16 @@ fn summary() -> LoadSummary {
     }
 }
 
+const SETTINGS: LakeSettings = LakeSettings {
+    annotations: Annotations { numeric: true, dates: true, references: false },
+    layout: Layout::Plain,
+    format: Format::Parquet,
+    keep_json: false,
+};
+
 const CLOSING: Closing<'static> = Closing {
     lake: "lake",
-    layout: Layout::Plain,
+    settings: SETTINGS,
     origin: Origin::Files { source: Some("export/manifest.json") },
     peak_memory_bytes: Some(412_000_000),
 };
@@ -141,7 +151,7 @@ fn a_load_of_nothing_but_rejects() {
 fn paths_are_quoted_and_the_layout_is_followed() {
     let closing = Closing {
         lake: "it's/my lake",
-        layout: Layout::Hive,
+        settings: LakeSettings { layout: Layout::Hive, ..SETTINGS },
         origin: Origin::Files { source: Some("an export") },
         peak_memory_bytes: None,
     };

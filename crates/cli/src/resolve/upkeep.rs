@@ -44,6 +44,11 @@ pub fn vacuum(args: &VacuumArgs) -> Result<VacuumJob, Failure> {
         (false, false) => Wish::Ask,
     };
     let older_than = args.older_than.map_or(VacuumRequest::OLDER_THAN, |span| span.duration);
-    let request = VacuumRequest { lake: lake(&args.lake)?, older_than, options: LoadOptions::default() };
+    let request = VacuumRequest {
+        lake: lake(&args.lake)?,
+        older_than,
+        old_versions: args.old_versions,
+        options: LoadOptions::default(),
+    };
     Ok(VacuumJob { request, wish })
 }

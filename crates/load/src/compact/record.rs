@@ -37,6 +37,9 @@ pub struct CompactedTable {
     pub rows: u64,
     /// The new ones.
     pub files: Vec<CompactedPart>,
+    /// The version of the Delta table that has them. None: it is no Delta table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
 }
 
 /// A part that took the place of others.
@@ -179,7 +182,7 @@ fn add_rows(rows: &mut BTreeMap<String, u64>, of_runs: &[RowsOfRun]) {
 }
 
 impl CompactionTotals {
-    pub(super) fn of(tables: &[CompactedTable]) -> CompactionTotals {
+    pub(crate) fn of(tables: &[CompactedTable]) -> CompactionTotals {
         let parts = || tables.iter().flat_map(|table| &table.files);
         let replaced = || parts().flat_map(|part| &part.replaces);
         CompactionTotals {

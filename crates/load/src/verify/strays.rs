@@ -1,6 +1,6 @@
 //! Files of a lake that no run accounts for: a reader would take them for data, or a person for evidence.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lakehaul_write::DeletedResources;
 
@@ -36,6 +36,11 @@ impl Named {
     pub(crate) fn add_part(&mut self, resource_type: &str, path: &str) {
         self.paths.insert(path.to_owned());
         self.folders.extend([Layout::Plain, Layout::Hive].map(|layout| layout.folder(resource_type)));
+    }
+
+    /// What earlier versions of a Delta table may need.
+    pub(crate) fn add_replaced(&mut self, files: BTreeMap<String, Option<i64>>) {
+        self.paths.extend(files.into_iter().filter(|(_, removed)| removed.is_some()).map(|(path, _)| path));
     }
 
     /// What is being published, and what goes with that: all of it may be there.
@@ -89,9 +94,9 @@ impl Named {
     /// file outside of `_lake`.
     pub(super) fn strays(&self, files: &[(String, u64)]) -> Vec<VerifyFinding> {
         let guarded = |path: &str| {
+            let is_data = path.ends_with(".parquet") && !path.starts_with("_lake/") && !path.starts_with(TABLE_FOLDER);
             ASIDES.iter().any(|folder| path.starts_with(folder))
-                || self.is_in_a_table(path)
-                || (path.ends_with(".parquet") && !path.starts_with("_lake/") && !path.starts_with(TABLE_FOLDER))
+                || ((self.is_in_a_table(path) || is_data) && !is_in_a_log(path))
         };
         files
             .iter()
@@ -99,4 +104,9 @@ impl Named {
             .map(|(path, _)| VerifyFinding { path: path.clone(), what: "no run record names it".to_owned() })
             .collect()
     }
+}
+
+/// Whether a file is in a folder that a table's own folder has for something else, such as `_delta_log`.
+pub(crate) fn is_in_a_log(path: &str) -> bool {
+    path.split('/').skip(1).any(|name| name.starts_with('_'))
 }

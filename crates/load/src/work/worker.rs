@@ -198,7 +198,9 @@ impl<'s> Worker<'s> {
         let begun = reading.begun.as_ref();
         let first_block = match &file.place {
             Place::Remote(pipe) => pipe.start() / BLOCK_BYTES,
-            Place::File(_) | Place::Stdin | Place::Nowhere => begun.map_or(0, |begun| begun_files.first_block(begun)),
+            Place::File(_) | Place::Stored(_) | Place::Stdin | Place::Nowhere => {
+                begun.map_or(0, |begun| begun_files.first_block(begun))
+            }
         };
         let start = first_block * BLOCK_BYTES;
         progress.bytes_read.fetch_add(start, Relaxed);
@@ -311,7 +313,7 @@ impl<'s> Worker<'s> {
     fn end(&mut self, reading: &Arc<Reading>, end: End, blocks: Blocks) {
         let pipe_end = match &reading.file.place {
             Place::Remote(pipe) => pipe.ended(),
-            Place::File(_) | Place::Stdin | Place::Nowhere => None,
+            Place::File(_) | Place::Stored(_) | Place::Stdin | Place::Nowhere => None,
         };
         let stated_bytes = match pipe_end {
             Some(PipeEnd::Whole { stated_bytes }) => stated_bytes,

@@ -14,5 +14,8 @@ mod looking;
 mod verifying;
 #[expect(clippy::unwrap_used, reason = "a lake that cannot be fed is a failed test")]
 mod compacting;
+#[cfg(feature = "delta")]
+#[expect(clippy::unwrap_used, reason = "a table that cannot be read is a failed test")]
+mod delta;
 #[expect(clippy::unwrap_used, reason = "a stray that cannot be seeded is a failed test")]
 mod vacuuming;

@@ -27,7 +27,8 @@ impl Clock for Now {
 }
 
 fn look(scene: &Scene, older_than: Duration) -> Vacuum {
-    let request = VacuumRequest { lake: scene.lake(), older_than, options: LoadOptions::default() };
+    let request =
+        VacuumRequest { lake: scene.lake(), older_than, old_versions: false, options: LoadOptions::default() };
     vacuum(&request, &Now).unwrap()
 }
 
@@ -93,7 +94,8 @@ fn strays_of_each_kind_go_and_nothing_else() {
     assert!(replaced.why.starts_with("compaction ") && replaced.why.ends_with(" has replaced it"), "{replaced:?}");
     // To look changes nothing, and holds the lake.
     assert_eq!(scene.files_below("lake"), with_strays);
-    let request = VacuumRequest { lake: scene.lake(), older_than: WEEK, options: LoadOptions::default() };
+    let request =
+        VacuumRequest { lake: scene.lake(), older_than: WEEK, old_versions: false, options: LoadOptions::default() };
     assert_eq!(vacuum(&request, &Now).unwrap_err().kind(), ErrorKind::LakeHeld);
 
     found.remove(&Silent).unwrap();
@@ -140,6 +142,11 @@ fn a_lake_in_order_has_no_stray() {
     try_compact(&scene).unwrap();
     assert!(look(&scene, Duration::ZERO).strays.is_empty());
     assert_eq!(verify(&scene.lake(), &Silent).unwrap().findings, []);
-    let nowhere = VacuumRequest { lake: "nowhere".to_owned(), older_than: WEEK, options: LoadOptions::default() };
+    let nowhere = VacuumRequest {
+        lake: "nowhere".to_owned(),
+        older_than: WEEK,
+        old_versions: false,
+        options: LoadOptions::default(),
+    };
     assert_eq!(vacuum(&nowhere, &Now).unwrap_err().kind(), ErrorKind::Usage);
 }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use lakehaul_bucket::{Bucket, BucketStore, Habits};
-use lakehaul_load::{ErrorKind, LoadError, LoadOptions, LoadSummary, StoreLayer};
+use lakehaul_load::{ErrorKind, Format, LoadError, LoadOptions, LoadSummary, StoreLayer};
 use lakehaul_write::store::Store;
 use object_store::memory::InMemory;
 use object_store::multipart::{MultipartStore, PartId};
@@ -188,13 +188,14 @@ impl MultipartStore for FatefulObjects {
 
 /// A bucket and what is loaded into it. The folder of the scene's lake gets what is in the bucket, to be looked at.
 struct InBucket {
+    format: Format,
     scene: Scene,
     objects: Arc<InMemory>,
 }
 
 impl InBucket {
-    fn new() -> InBucket {
-        InBucket { scene: Scene::of_everything(), objects: Arc::default() }
+    fn new(format: Format) -> InBucket {
+        InBucket { format, scene: Scene::of_everything(), objects: Arc::default() }
     }
 
     /// Small pieces, so that even small files go up in several.
@@ -210,7 +211,7 @@ impl InBucket {
     ) -> std::result::Result<LoadSummary, LoadError> {
         let store = self.store(Arc::clone(objects), lease);
         let layer = StoreLayer::new(move |_| Arc::new(store.clone()));
-        self.scene.load("lake", LoadOptions { store_layer: Some(layer), ..options })
+        self.scene.load("lake", LoadOptions { store_layer: Some(layer), format: Some(self.format), ..options })
     }
 
     /// The lease of a process that is gone would have run out by now.
@@ -251,8 +252,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 const LONG: Duration = Duration::from_secs(20);
 
-fn undisturbed() -> (Contents, u64) {
-    let whole = InBucket::new();
+fn undisturbed(format: Format) -> (Contents, u64) {
+    let whole = InBucket::new(format);
     let calm = FatefulObjects::new(&whole.objects, None);
     whole.load(&calm, LONG, saving_always(1)).unwrap();
     let contents = Contents::of(&whole.bring_down());
@@ -260,10 +261,10 @@ fn undisturbed() -> (Contents, u64) {
     (contents, calm.requests.load(SeqCst))
 }
 
-fn outlives(at: u64, fate: Fate, threads: usize, expected: &Contents) {
-    let told = format!("request {at}: {fate:?}, {threads} threads");
+fn outlives(format: Format, at: u64, fate: Fate, threads: usize, expected: &Contents) {
+    let told = format!("{} lake, request {at}: {fate:?}, {threads} threads", format.name());
     let _repeat = Repeat(format!("LAKEHAUL_FAULT_AT={at} cargo test -p lakehaul-load --test storms bucket   ({told})"));
-    let run = InBucket::new();
+    let run = InBucket::new(format);
     let objects = FatefulObjects::new(&run.objects, Some((at, fate)));
     if fate == Fate::Late {
         late(&run, &objects, threads);
@@ -303,9 +304,20 @@ fn late(run: &InBucket, objects: &Arc<FatefulObjects>, threads: usize) {
 
 #[test]
 fn a_load_into_a_bucket_outlives_any_request() {
-    let (expected, requests) = undisturbed();
+    outlives_any_request(Format::Parquet, 23);
+}
+
+/// Its tables' logs are among what the requests write.
+#[cfg(feature = "delta")]
+#[test]
+fn a_load_into_delta_tables_in_a_bucket_outlives_any_request() {
+    outlives_any_request(Format::Delta, 37);
+}
+
+fn outlives_any_request(format: Format, stride: usize) {
+    let (expected, requests) = undisturbed(format);
     let only = asked_for("LAKEHAUL_FAULT_AT").map(|at| at.parse::<u64>().unwrap());
-    let stride = if asked_for("LAKEHAUL_ALL_FAULTS").is_some() || only.is_some() { 1 } else { 23 };
+    let stride = if asked_for("LAKEHAUL_ALL_FAULTS").is_some() || only.is_some() { 1 } else { stride };
     let places = only.map_or(1..=requests, |at| at..=at);
     let cases: Vec<_> = places.flat_map(|at| FATES.map(|fate| (at, fate))).step_by(stride).collect();
     let failed = AtomicU64::new(0);
@@ -315,7 +327,7 @@ fn a_load_into_a_bucket_outlives_any_request() {
             scope.spawn(move || {
                 for &(at, fate) in cases.iter().skip(worker).step_by(2) {
                     let threads = 1 + (at % 2) as usize;
-                    let case = std::panic::AssertUnwindSafe(|| outlives(at, fate, threads, expected));
+                    let case = std::panic::AssertUnwindSafe(|| outlives(format, at, fate, threads, expected));
                     if std::panic::catch_unwind(case).is_err() && failed.fetch_add(1, SeqCst) > 10 {
                         return;
                     }

@@ -342,6 +342,11 @@ impl Store for FaultyStore {
         self.call((Op::Put, path, None), || self.inner.put(path, bytes), || self.tear_put(path, bytes), done)
     }
 
+    fn put_new(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let done = |state: &mut State, (): &()| state.forgotten(path);
+        self.call((Op::Put, path, None), || self.inner.put_new(path, bytes), || self.tear_put(path, bytes), done)
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let done = |state: &mut State, (): &()| state.renamed(from, to);
         self.call((Op::Rename, from, Some(to)), || self.inner.rename(from, to), || {}, done)

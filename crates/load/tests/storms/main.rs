@@ -11,6 +11,9 @@ mod scene;
 mod every_call;
 #[expect(clippy::unwrap_used, reason = "a lake that cannot be fed is a failed test")]
 mod maintaining;
+#[cfg(feature = "delta")]
+#[expect(clippy::unwrap_used, reason = "a lake that cannot be fed is a failed test")]
+mod delta;
 mod durable_first;
 #[expect(clippy::unwrap_used, reason = "a bucket in memory that cannot be read is a failed test")]
 mod bucket;

@@ -160,7 +160,7 @@ impl Run for Vacuuming {
 
     fn run(&self, store_layer: Option<StoreLayer>) -> Result<(), LoadError> {
         let options = LoadOptions { store_layer, ..LoadOptions::default() };
-        let request = VacuumRequest { lake: self.0.name(), older_than: Duration::ZERO, options };
+        let request = VacuumRequest { lake: self.0.name(), older_than: Duration::ZERO, old_versions: false, options };
         vacuum(&request, &SystemClock)?.remove(&Silent)
     }
 }

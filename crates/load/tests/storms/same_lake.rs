@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::Path;
+use std::sync::Arc;
 
+use lakehaul_delta::DeltaTables;
 use lakehaul_load::{RunRecord, Silent};
 use lakehaul_write::rebuild::PartReader;
 use lakehaul_write::store::{LocalStore, Store};
@@ -47,9 +49,9 @@ impl Contents {
             rows.entry(table.resource_type.clone()).or_default();
         }
         for (table, rows) in &mut rows {
-            // What a reader finds who lists the folder; that it is what records name was seen to above.
-            for part in files_below(&lake.join(table)) {
-                rows.extend(rows_of_part(lake, &format!("{table}/{part}")));
+            // What a reader finds; that it is what records name was seen to above.
+            for part in parts(lake, table) {
+                rows.extend(rows_of_part(lake, &part));
             }
             rows.sort();
             assert_eq!(cat(name, table), resources(rows), "cat and the rows of {table}");
@@ -99,6 +101,21 @@ fn same_list<T: Ord>(expected: &[T], found: &[T], show: impl Fn(&T) -> String, w
         let (wanted, had) = (counted(expected, item), counted(found, item));
         assert_eq!(had, wanted, "{what}: {} of {} are there; so often is\n{}", found.len(), expected.len(), show(item));
     }
+}
+
+/// The parts of a table as others see it: what its log says, or what is in its folder.
+fn parts(lake: &Path, table: &str) -> Vec<String> {
+    let in_folder = files_below(&lake.join(table));
+    if !in_folder.iter().any(|file| is_log(file)) {
+        return in_folder.into_iter().map(|part| format!("{table}/{part}")).collect();
+    }
+    let tables = DeltaTables::new(Arc::new(LocalStore::new(lake, LocalStore::PRIVATE))).expect("threads can be had");
+    let files = tables.table(table).files(None).expect("the table can be read");
+    files.into_iter().map(|file| file.path).collect()
+}
+
+fn is_log(path: &str) -> bool {
+    path.split('/').any(|folder| folder == "_delta_log")
 }
 
 fn rows_of_part(lake: &Path, path: &str) -> Vec<(String, u64, String)> {
@@ -188,6 +205,7 @@ fn figures(record: &RunRecord) -> Value {
     record.output_files.iter_mut().for_each(|file| file.url = None);
     for table in record.tables.iter_mut().chain(&mut record.deleted_resources) {
         table.files.clear();
+        table.replaced.iter_mut().for_each(Vec::clear);
     }
     (record.totals.parts, record.totals.part_bytes) = (0, 0);
     if let Some(export) = &mut record.export {
@@ -236,17 +254,24 @@ fn nothing_else_is_there(lake: &Path, records: &[RunRecord]) {
     for compaction in &compactions {
         known.insert(format!("_lake/compactions/{}.json", compaction.compaction));
         for (_, part) in compaction.parts() {
-            part.replaces.iter().for_each(|gone| {
+            // Of Delta tables it stays for earlier versions.
+            let gone = part.replaces.iter().filter(|gone| !is_log_there(lake, &gone.part.path));
+            gone.for_each(|gone| {
                 known.remove(&gone.part.path);
             });
             known.insert(part.part.path.clone());
         }
     }
     let there = files_below(lake);
-    let unknown: Vec<_> = there.iter().filter(|path| !known.contains(*path)).collect();
+    let unknown: Vec<_> = there.iter().filter(|path| !known.contains(*path) && !is_log(path)).collect();
     assert!(unknown.is_empty(), "files that no run record names: {unknown:#?}");
     let staged = fs::read_dir(lake.join("_lake/staging")).into_iter().flatten().count();
     assert_eq!(staged, 0, "folders are left in _lake/staging");
+}
+
+/// Whether a part is in a Delta table's folder.
+fn is_log_there(lake: &Path, part: &str) -> bool {
+    part.rsplit_once('/').is_some_and(|(folder, _)| lake.join(folder).join("_delta_log").is_dir())
 }
 
 /// All files below a folder, relative to it.

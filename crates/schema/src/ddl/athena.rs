@@ -3,17 +3,23 @@
 //! and no FHIR type has two that differ only in it.
 
 use super::{Dialect, backquoted, backslash_escaped, folder};
+use crate::Format;
 use crate::field::{Field, LeafType};
 use crate::table_schema::TableSchema;
 
 const ATHENA: Dialect = Dialect { leaf, field_separator: ":", map: "MAP<STRING, STRING>" };
 
-/// `CREATE EXTERNAL TABLE … STORED AS PARQUET LOCATION …`. Hive takes a folder only with a slash at its end.
-pub fn athena_ddl(schema: &TableSchema, location: &str) -> String {
-    table(schema.resource_type(), &schema.fields(), location)
+/// `CREATE EXTERNAL TABLE … STORED AS PARQUET LOCATION …`. Hive takes a folder only with a slash at its end. Of a Delta table
+/// Athena reads the columns from the log (Trino's Delta connector takes it by `register_table` instead).
+pub fn athena_ddl(schema: &TableSchema, location: &str, format: Format) -> String {
+    table(schema.resource_type(), &schema.fields(), location, format)
 }
 
-pub(super) fn table(name: &str, fields: &[Field], location: &str) -> String {
+pub(super) fn table(name: &str, fields: &[Field], location: &str, format: Format) -> String {
+    if format == Format::Delta {
+        let (name, location) = (backquoted(name), backslash_escaped(&format!("{}/", folder(location))));
+        return format!("CREATE EXTERNAL TABLE {name}\nLOCATION {location}\nTBLPROPERTIES ('table_type' = 'DELTA');\n");
+    }
     format!(
         "CREATE EXTERNAL TABLE {} (\n{}\n)\nSTORED AS PARQUET\nLOCATION {};\n",
         backquoted(name),

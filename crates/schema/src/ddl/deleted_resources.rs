@@ -3,6 +3,7 @@
 
 use super::duckdb::all_rows;
 use super::{athena, bigquery, spark};
+use crate::Format;
 use crate::field::{Field, FieldNode, LeafType};
 
 /// The table's name, and its folder's: it is no resource type, so that none can be confused with it.
@@ -21,21 +22,21 @@ fn fields() -> Vec<Field> {
 }
 
 /// As [`spark_ddl`](crate::spark_ddl).
-pub fn spark_deleted_ddl(location: &str) -> String {
-    spark::table(DELETED_RESOURCES, &fields(), location)
+pub fn spark_deleted_ddl(location: &str, format: Format) -> String {
+    spark::table(DELETED_RESOURCES, &fields(), location, format)
 }
 
 /// As [`athena_ddl`](crate::athena_ddl).
-pub fn athena_deleted_ddl(location: &str) -> String {
-    athena::table(DELETED_RESOURCES, &fields(), location)
+pub fn athena_deleted_ddl(location: &str, format: Format) -> String {
+    athena::table(DELETED_RESOURCES, &fields(), location, format)
 }
 
 /// As [`bigquery_ddl`](crate::bigquery_ddl).
-pub fn bigquery_deleted_ddl(location: &str) -> String {
-    bigquery::table(DELETED_RESOURCES, &fields(), location)
+pub fn bigquery_deleted_ddl(location: &str, format: Format) -> String {
+    bigquery::table(DELETED_RESOURCES, &fields(), location, format)
 }
 
 /// As [`duckdb_view`](crate::duckdb_view).
-pub fn duckdb_deleted_view(location: &str) -> String {
-    all_rows(DELETED_RESOURCES, &fields(), location)
+pub fn duckdb_deleted_view(location: &str, format: Format) -> String {
+    all_rows(DELETED_RESOURCES, &fields(), location, format)
 }

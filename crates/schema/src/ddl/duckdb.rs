@@ -1,19 +1,21 @@
-//! DuckDB. In comes a schema; out go views over its Parquet files, of every row or of the current state. A view holds no
+//! DuckDB. In comes a schema; out go views over its files, of every row or of the current state. A view holds no
 //! rows and sees files that are published later.
 
 use super::folder;
+use crate::Format;
 use crate::field::Field;
 use crate::table_schema::TableSchema;
 
 /// A view of every row, named like the type, the columns in file order.
 ///
 /// `union_by_name` lets files of earlier runs lack columns. A glob pattern in the location keeps its meaning.
-pub fn duckdb_view(schema: &TableSchema, location: &str) -> String {
-    all_rows(schema.resource_type(), &schema.fields(), location)
+pub fn duckdb_view(schema: &TableSchema, location: &str, format: Format) -> String {
+    all_rows(schema.resource_type(), &schema.fields(), location, format)
 }
 
-pub(super) fn all_rows(name: &str, fields: &[Field], location: &str) -> String {
-    format!("CREATE OR REPLACE VIEW {} AS\nSELECT\n{}\nFROM {};\n", quoted(name), column_list(fields), files(location),)
+pub(super) fn all_rows(name: &str, fields: &[Field], location: &str, format: Format) -> String {
+    let (name, columns, files) = (quoted(name), column_list(fields), files(location, format));
+    format!("CREATE OR REPLACE VIEW {name} AS\nSELECT\n{columns}\nFROM {files};\n")
 }
 
 /// A view of the current state, `<Type>_current`: of each id the newest row.
@@ -24,7 +26,12 @@ pub(super) fn all_rows(name: &str, fields: &[Field], location: &str) -> String {
 /// the deletions that each run's manifest reported; they hide the rows of that run and of those before. (A manifest
 /// lists no resource both as output and as deleted, says the Bulk Data guide.) Runs are compared as text: their names
 /// must sort by time.
-pub fn duckdb_current_view(schema: &TableSchema, location: &str, deleted_resources: Option<&str>) -> String {
+pub fn duckdb_current_view(
+    schema: &TableSchema,
+    location: &str,
+    format: Format,
+    deleted_resources: Option<&str>,
+) -> String {
     let name = quoted(&format!("{}_current", schema.resource_type()));
     let last_updated = if schema.annotations().dates {
         "resource.\"meta\".\"__lastUpdated_start\""
@@ -45,7 +52,7 @@ pub fn duckdb_current_view(schema: &TableSchema, location: &str, deleted_resourc
          row_number() OVER (\n  PARTITION BY \"id\"\n  ORDER BY {SUBSETTED}, {last_updated} DESC NULLS LAST, \"__run\" DESC, \
          \"__output_file\" DESC, \"__line\" DESC\n) = 1;\n",
         column_list(&schema.fields()),
-        files(location),
+        files(location, format),
     )
 }
 
@@ -57,7 +64,11 @@ fn column_list(fields: &[Field]) -> String {
     fields.iter().map(|field| format!("  {}", quoted(&field.name))).collect::<Vec<_>>().join(",\n")
 }
 
-fn files(location: &str) -> String {
+fn files(location: &str, format: Format) -> String {
+    if format == Format::Delta {
+        // The extension of that name; DuckDB gets it by itself.
+        return format!("delta_scan({})", literal(folder(location)));
+    }
     format!("read_parquet({}, union_by_name = true)", literal(&format!("{}/*.parquet", folder(location))))
 }
 

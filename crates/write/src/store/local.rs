@@ -67,6 +67,23 @@ impl LocalStore {
         open_permissions(target, self.mode)?;
         Ok(file)
     }
+
+    /// Writes a small file beside its place and has it brought there by `place`, durably.
+    fn put_by(&self, path: &str, bytes: &[u8], place: fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
+        let target = self.resolve(path)?;
+        let name = target.file_name().ok_or(ErrorKind::InvalidInput)?;
+        let mut unfinished = std::ffi::OsString::from(".");
+        unfinished.push(name);
+        unfinished.push(".unfinished");
+        let unfinished = target.with_file_name(unfinished);
+        let mut file = self.create_at(&unfinished)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| place(&unfinished, &target));
+        if written.is_err() {
+            // What keeps it there, such as a full disk, is told by `written`.
+            let _ = fs::remove_file(&unfinished);
+        }
+        written.and_then(|()| self.sync())
+    }
 }
 
 impl Store for LocalStore {
@@ -95,19 +112,15 @@ impl Store for LocalStore {
     }
 
     fn put(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        let target = self.resolve(path)?;
-        let name = target.file_name().ok_or(ErrorKind::InvalidInput)?;
-        let mut unfinished = std::ffi::OsString::from(".");
-        unfinished.push(name);
-        unfinished.push(".unfinished");
-        let unfinished = target.with_file_name(unfinished);
-        let mut file = self.create_at(&unfinished)?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| rename(&unfinished, &target));
-        if written.is_err() {
-            // What keeps it there, such as a full disk, is told by `written`.
-            let _ = fs::remove_file(&unfinished);
-        }
-        written.and_then(|()| self.sync())
+        self.put_by(path, bytes, rename)
+    }
+
+    fn put_new(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        // A second name for the file cannot be one that is taken.
+        self.put_by(path, bytes, |unfinished, target| {
+            fs::hard_link(unfinished, target)?;
+            fs::remove_file(unfinished)
+        })
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

@@ -81,8 +81,9 @@ fn look(lake: &str, options: Option<&LoadOptions>) -> Result<Vec<Finding>, LoadE
     let mut findings = vec![Finding::ok(
         ABOUT,
         format!(
-            "{lake} can be written; {}, layout {}, annotations {}{kept}",
+            "{lake} can be written; {}, format {}, layout {}, annotations {}{kept}",
             figures::counted(runs.len() as u64, "finished run", "finished runs"),
+            has.format.name(),
             has.layout.name(),
             has.annotations
         ),
@@ -105,6 +106,9 @@ fn look(lake: &str, options: Option<&LoadOptions>) -> Result<Vec<Finding>, LoadE
         }
         if let Some(asked) = options.layout.filter(|asked| *asked != has.layout) {
             findings.push(fixed("the layout ", has.layout.name().to_owned(), asked.name().to_owned()));
+        }
+        if let Some(asked) = options.format.filter(|asked| *asked != has.format) {
+            findings.push(fixed("the format ", has.format.name().to_owned(), asked.name().to_owned()));
         }
         if options.keep_json == Some(true) && !has.keep_json {
             findings.push(fixed("", "no __json column".to_owned(), "one".to_owned()));

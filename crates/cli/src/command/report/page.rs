@@ -374,6 +374,7 @@ fn provenance(subject: &Subject<'_>) -> Markup {
                 }
                 // No lake of another version is opened.
                 dt { "Lake’s schemas" } dd { "version " (LAKE_SCHEMA) }
+                dt { "Lake’s format" } dd { (settings.format.name()) }
                 dt { "Lake’s layout" } dd { (settings.layout.name()) }
                 dt { "Helper columns" } dd { (settings.annotations) }
                 dt { "Lines’ text" } dd { (json) }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use lakehaul_load::{
-    ExportRecord, LakeSettings, Layout, LoadOptions, OutputFile, PartRecord, Problem, RunStatus, TableRecord, Totals,
+    ExportRecord, Format, LakeSettings, Layout, LoadOptions, OutputFile, PartRecord, Problem, RunStatus, TableRecord,
+    Totals,
 };
 
 use super::claims::{claims, marks};
@@ -13,7 +14,12 @@ const RUN: &str = "20261122T074157Z-1f2e3d4c";
 
 fn settings() -> LakeSettings {
     let LoadOptions { annotations, .. } = LoadOptions::default();
-    LakeSettings { annotations: annotations.unwrap_or_default(), layout: Layout::Plain, keep_json: false }
+    LakeSettings {
+        annotations: annotations.unwrap_or_default(),
+        layout: Layout::Plain,
+        format: Format::Parquet,
+        keep_json: false,
+    }
 }
 
 fn file(name: &str, declared_type: &str, resources: u64) -> OutputFile {
@@ -38,7 +44,7 @@ fn table(name: &str, rows: u64) -> TableRecord {
         bytes: rows * 71,
         blake3: "fedcba9876543210".repeat(4),
     };
-    TableRecord { resource_type: name.to_owned(), rows, files: vec![part] }
+    TableRecord { resource_type: name.to_owned(), rows, files: vec![part], ..TableRecord::default() }
 }
 
 fn record(output_files: Vec<OutputFile>, tables: Vec<TableRecord>, problems: Vec<Problem>) -> RunRecord {

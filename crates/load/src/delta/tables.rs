@@ -1,0 +1,244 @@
+//! A lake's Delta tables, over the lake's own store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use jiff::Timestamp;
+use lakehaul_delta::{
+    AddedFile, Change, Commit, Committed as InTable, DeltaError, DeltaErrorKind, DeltaTable, DeltaTables,
+};
+use lakehaul_schema::{ElementTable, TableSchema};
+use lakehaul_write::store::Store;
+use lakehaul_write::{DeletedResources, arrow_schema};
+use parquet::file::metadata::ParquetMetaDataReader;
+
+use crate::compact::CompactionTotals;
+use crate::current::Tables;
+use crate::journal::{Committed, Published};
+use crate::lake::{Lake, read_text, schema_path};
+use crate::verify::VerifyFinding;
+use crate::verify::stored::Stored;
+use crate::{CompactionRecord, Layout, LoadError, PartRecord, RunRecord, TableRecord, Warning};
+
+/// Each run commits once to each of its tables.
+const APP_VERSION: i64 = 1;
+
+/// What a run or a compaction is in a table's log.
+fn app_id(name: &str) -> String {
+    format!("lakehaul/{name}")
+}
+
+/// Commits what has been placed, table by table. What is committed already stays as it is.
+pub(crate) fn commit(store: &Arc<dyn Store>, record: &Committed, layout: Layout) -> Result<Published, LoadError> {
+    let tables = DeltaTables::new(Arc::clone(store)).map_err(failed("its tables"))?;
+    let mut committing =
+        Committing { store: &**store, tables, layout, name: record.name(), now_ms: 0, warnings: Vec::new() };
+    let record = match record {
+        Committed::Run(record) => Committed::Run(Box::new(committing.run(record)?)),
+        Committed::Compaction(record) => Committed::Compaction(Box::new(committing.compaction(record)?)),
+    };
+    Ok(Published { record, warnings: committing.warnings })
+}
+
+struct Committing<'c> {
+    store: &'c dyn Store,
+    tables: DeltaTables,
+    layout: Layout,
+    name: &'c str,
+    now_ms: i64,
+    warnings: Vec<Warning>,
+}
+
+impl Committing<'_> {
+    fn run(&mut self, record: &RunRecord) -> Result<RunRecord, LoadError> {
+        let mut record = record.clone();
+        self.now_ms = milliseconds(&record.finished);
+        for table in &mut record.tables {
+            let schema = self.schema(&table.resource_type)?;
+            let folder = self.layout.folder(&table.resource_type);
+            self.rows(table, &folder, schema)?;
+        }
+        if let Some(table) = &mut record.deleted_resources {
+            self.rows(table, DeletedResources::TABLE, DeletedResources::schema())?;
+        }
+        Ok(record)
+    }
+
+    fn rows(&mut self, table: &mut TableRecord, folder: &str, schema: SchemaRef) -> Result<(), LoadError> {
+        let delta = self.tables.table(folder);
+        let change = if table.replaced.is_some() { Change::Replace } else { Change::Append };
+        let version = match self.change(&delta, &table.files, schema, change, "WRITE") {
+            Ok(done) => self.version(&table.resource_type, done),
+            Err(error) => return Err(error.in_table(folder)),
+        };
+        table.version = Some(version);
+        Ok(())
+    }
+
+    /// A table that somebody else has changed is left as it is, and so is the record's account of it: the parts that were
+    /// made for it are strays then.
+    fn compaction(&mut self, record: &CompactionRecord) -> Result<CompactionRecord, LoadError> {
+        let mut record = record.clone();
+        self.now_ms = milliseconds(&record.finished);
+        let mut done = Vec::new();
+        for mut table in record.tables {
+            let schema = self.schema(&table.resource_type)?;
+            let folder = self.layout.folder(&table.resource_type);
+            let delta = self.tables.table(&folder);
+            let parts: Vec<_> = table.files.iter().map(|part| part.part.clone()).collect();
+            let replaced = table.files.iter().flat_map(|part| &part.replaces);
+            let removes = replaced.map(|gone| gone.part.path.clone()).collect();
+            match self.change(&delta, &parts, schema, Change::Rearrange { removes }, "OPTIMIZE") {
+                Ok(committed) => {
+                    table.version = Some(self.version(&table.resource_type, committed));
+                    done.push(table);
+                }
+                Err(Failed::Table(error)) if *error.kind() == DeltaErrorKind::Conflict => {
+                    let (resource_type, why) = (table.resource_type, error.to_string());
+                    self.warnings.push(Warning::TableChanged { resource_type, why });
+                }
+                Err(error) => return Err(error.in_table(&folder)),
+            }
+        }
+        record.totals = CompactionTotals::of(&done);
+        record.tables = done;
+        Ok(record)
+    }
+
+    fn change(
+        &self,
+        table: &DeltaTable,
+        parts: &[PartRecord],
+        schema: SchemaRef,
+        change: Change,
+        operation: &str,
+    ) -> Result<InTable, Failed> {
+        let adds = parts.iter().map(|part| self.added(part, &schema)).collect::<Result<_, _>>()?;
+        let commit = Commit {
+            app_id: app_id(self.name),
+            app_version: APP_VERSION,
+            adds,
+            schema,
+            change,
+            operation: operation.to_owned(),
+            run: self.name.to_owned(),
+            now_ms: self.now_ms,
+        };
+        Ok(table.commit(&commit)?)
+    }
+
+    fn added(&self, part: &PartRecord, schema: &SchemaRef) -> Result<AddedFile, LoadError> {
+        let path = &part.path;
+        let unreadable = |source| LoadError::LakeUnreadable { path: path.clone(), source };
+        let file = Stored::open(self.store, path).map_err(unreadable)?;
+        let footer = ParquetMetaDataReader::new()
+            .parse_and_finish(&file)
+            .map_err(|error| LoadError::LakeDamaged { path: path.clone(), why: error.to_string() })?;
+        let stats = lakehaul_delta::stats(&footer, schema);
+        Ok(AddedFile { path: path.clone(), bytes: part.bytes, modified_ms: self.now_ms, stats })
+    }
+
+    /// Of the lake's schema file, which has grown before.
+    fn schema(&self, resource_type: &str) -> Result<SchemaRef, LoadError> {
+        let path = schema_path(resource_type);
+        let schema = TableSchema::from_json(ElementTable::r4(), &read_text(self.store, &path)?)
+            .map_err(|error| LoadError::LakeDamaged { path, why: error.to_string() })?;
+        Ok(Arc::new(arrow_schema(&schema.fields_searched_first())))
+    }
+
+    fn version(&mut self, resource_type: &str, committed: InTable) -> u64 {
+        if let Some(error) = committed.checkpoint_error {
+            let resource_type = resource_type.to_owned();
+            self.warnings.push(Warning::NoTableCheckpoint { resource_type, why: error.to_string() });
+        }
+        committed.version
+    }
+}
+
+/// Why a change is not in a table.
+enum Failed {
+    Table(DeltaError),
+    Lake(LoadError),
+}
+
+impl Failed {
+    fn in_table(self, folder: &str) -> LoadError {
+        match self {
+            Failed::Table(error) => failed(folder)(error),
+            Failed::Lake(error) => error,
+        }
+    }
+}
+
+impl From<DeltaError> for Failed {
+    fn from(error: DeltaError) -> Self {
+        Failed::Table(error)
+    }
+}
+
+impl From<LoadError> for Failed {
+    fn from(error: LoadError) -> Self {
+        Failed::Lake(error)
+    }
+}
+
+fn failed(folder: &str) -> impl Fn(DeltaError) -> LoadError {
+    let path = format!("{folder}/_delta_log");
+    move |error| match *error.kind() {
+        DeltaErrorKind::Damaged => LoadError::LakeDamaged { path: path.clone(), why: error.to_string() },
+        DeltaErrorKind::Io(kind) => LoadError::destination("commit to", &path, std::io::Error::new(kind, error)),
+        _ => LoadError::destination("commit to", &path, std::io::Error::other(error)),
+    }
+}
+
+/// Since 1970. The record has checked its times.
+fn milliseconds(time: &str) -> i64 {
+    time.parse().map_or(0, |time: Timestamp| time.as_millisecond())
+}
+
+/// Where the tables' logs do not say what the ledger does.
+pub(crate) fn differences(lake: &Lake, layout: Layout, tables: &Tables) -> Result<Vec<VerifyFinding>, LoadError> {
+    let delta = DeltaTables::new(Arc::clone(&lake.store)).map_err(failed("its tables"))?;
+    let mut findings = Vec::new();
+    for (resource_type, parts) in &tables.parts {
+        let folder = layout.folder(resource_type);
+        let mut tell = |what: String| findings.push(VerifyFinding { path: format!("{folder}/_delta_log"), what });
+        let in_table: BTreeMap<String, u64> = match delta.table(&folder).files(None) {
+            Ok(files) => files.into_iter().map(|file| (file.path, file.bytes)).collect(),
+            Err(error) => {
+                tell(error.to_string());
+                continue;
+            }
+        };
+        for part in parts {
+            let PartRecord { path, bytes, .. } = &part.part;
+            match in_table.get(path) {
+                None => tell(format!("the Delta table does not have {path}, which the ledger names")),
+                Some(there) if there != bytes => {
+                    tell(format!("the Delta table says {there} bytes of {path}, the ledger says {bytes}"));
+                }
+                Some(_) => {}
+            }
+        }
+        for path in in_table.keys().filter(|path| !parts.iter().any(|part| part.part.path == **path)) {
+            tell(format!("the Delta table has {path}, which no run record names: another program has written it"));
+        }
+    }
+    Ok(findings)
+}
+
+/// Files that some version of a table refers to, and when they were removed from it (milliseconds since 1970). None: they
+/// are in the newest.
+pub(crate) fn replaced(lake: &Lake) -> Result<BTreeMap<String, Option<i64>>, LoadError> {
+    let layout = lake.settings.map(|settings| settings.layout).unwrap_or_default();
+    let delta = DeltaTables::new(Arc::clone(&lake.store)).map_err(failed("its tables"))?;
+    let mut files = BTreeMap::new();
+    let schemas = lake.schemas()?;
+    let folders = schemas.iter().map(|schema| layout.folder(schema.resource_type()));
+    for folder in folders.chain([DeletedResources::TABLE.to_owned()]) {
+        let referenced = delta.table(&folder).referenced().map_err(failed(&folder))?;
+        files.extend(referenced.into_iter().map(|file| (file.path, file.removed_ms)));
+    }
+    Ok(files)
+}
