@@ -115,6 +115,7 @@ def gate(storm, freeze, only_it, late):
             return carry_out()
         if request.number > storm.at:
             opened.wait()
+            storm.late.append(request)
             return carry_out()
         process.met = str(request)
         if freeze:
@@ -122,6 +123,8 @@ def gate(storm, freeze, only_it, late):
         answer = None if late else carry_out()
         reached.set()
         opened.wait()
+        if late:
+            storm.late.append(request)
         return answer or carry_out()
 
     return meet, reached, opened
@@ -188,6 +191,7 @@ def ghosts(storm):
     storm.again()
     for request, carry_out in held if storm.told == "in order" else held[::-1]:
         carry_out()
+        storm.late.append(request)
         storm.told += f"; {request}"
     opened.set()
 

@@ -52,12 +52,13 @@ fn a_file_of_another_folder_is_refused() {
 /// A table's first commit, with this protocol, configuration and partition columns.
 fn made_by_others(protocol: &str, configuration: &str, partitions: &str) -> Memory {
     let memory = Memory::default();
-    let fields = r#"{\"name\":\"id\",\"type\":\"string\",\"nullable\":true,\"metadata\":{\"delta.columnMapping.id\":1,\"delta.columnMapping.physicalName\":\"id\"}}"#;
-    let log = format!(
-        r#"{{"protocol":{protocol}}}
-{{"metaData":{{"id":"x","format":{{"provider":"parquet","options":{{}}}},"schemaString":"{{\"type\":\"struct\",\"fields\":[{fields}]}}","partitionColumns":[{partitions}],"configuration":{{{configuration}}},"createdTime":1}}}}
-"#
-    );
+    let mapping = r#"{"delta.columnMapping.id":1,"delta.columnMapping.physicalName":"id"}"#;
+    let column = format!(r#"{{"name":"id","type":"string","nullable":true,"metadata":{mapping}}}"#);
+    let columns = format!(r#"{{"type":"struct","fields":[{column}]}}"#).replace('"', r#"\""#);
+    let format = r#"{"provider":"parquet","options":{}}"#;
+    let details = format!(r#""partitionColumns":[{partitions}],"configuration":{{{configuration}}},"createdTime":1"#);
+    let metadata = format!(r#"{{"id":"x","format":{format},"schemaString":"{columns}",{details}}}"#);
+    let log = format!("{{\"protocol\":{protocol}}}\n{{\"metaData\":{metadata}}}\n");
     memory.put("resource_type=Patient/_delta_log/00000000000000000000.json", log.as_bytes()).unwrap();
     memory
 }

@@ -1,5 +1,7 @@
 //! Tables in lakes: in a folder, in memory, and in stores that fail.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails that must not")]
+
 mod commits;
 mod failures;
 mod growth;
@@ -43,7 +45,6 @@ fn commit_of(number: i64, change: Change, names: &[&str]) -> Commit {
 }
 
 /// The names of a version's files, sorted.
-#[expect(clippy::unwrap_used, reason = "a test ends where a table cannot be read")]
 fn names(table: &DeltaTable, version: Option<u64>) -> Vec<String> {
     let mut names: Vec<_> = table.files(version).unwrap().into_iter().map(|file| file.path).collect();
     names.sort();

@@ -93,8 +93,10 @@ fn a_footer_is_told_with_bounds_that_hold() {
         &format!(r#""long":"{}","#, "b".repeat(32)),
         r#""period":{"start":"1969-12-31T23:59:59.999Z","note":"m"},"amount":-0.000000001,"small":-0.05,"count":-7}"#,
         &long,
-        r#""period":{"start":"2024-01-01T00:00:00.004Z","note":"n"},"amount":12345678901234567890123456789.012345678,"small":1.50,"count":7}"#,
-        r#""nullCount":{"id":0,"long":0,"period":{"start":2,"note":2},"amount":2,"small":0,"active":4,"count":2,"nothing":6}}"#,
+        r#""period":{"start":"2024-01-01T00:00:00.004Z","note":"n"},"#,
+        r#""amount":12345678901234567890123456789.012345678,"small":1.50,"count":7}"#,
+        r#""nullCount":{"id":0,"long":0,"period":{"start":2,"note":2},"amount":2,"#,
+        r#""small":0,"active":4,"count":2,"nothing":6}}"#,
     ] {
         assert!(told.contains(part), "{part} is not in {told}");
     }

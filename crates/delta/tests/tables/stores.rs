@@ -13,12 +13,10 @@ use lakehaul_write::store::{Store, StoreRead, StoreSync, StoreWrite};
 pub(crate) struct Memory(pub(crate) Arc<Mutex<BTreeMap<String, Bytes>>>);
 
 impl Memory {
-    #[expect(clippy::unwrap_used, reason = "a test that panicked with the lock is over")]
     pub(crate) fn files(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
         self.0.lock().unwrap()
     }
 
-    #[expect(clippy::unwrap_used, reason = "tests know what they wrote")]
     pub(crate) fn text(&self, path: &str) -> String {
         String::from_utf8(self.files().get(path).unwrap().to_vec()).unwrap()
     }
@@ -215,7 +213,6 @@ impl Store for Late {
         self.store.put(path, bytes)
     }
 
-    #[expect(clippy::unwrap_used, reason = "a test that panicked with the lock is over")]
     fn put_new(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let meanwhile = self.meanwhile.lock().unwrap().take();
         if let Some(meanwhile) = meanwhile {

@@ -9,16 +9,16 @@ use lakehaul_delta::{
     AddedFile, Change, Commit, Committed as InTable, DeltaError, DeltaErrorKind, DeltaTable, DeltaTables,
 };
 use lakehaul_schema::{ElementTable, TableSchema};
+use lakehaul_write::rebuild::footer;
 use lakehaul_write::store::Store;
 use lakehaul_write::{DeletedResources, arrow_schema};
-use parquet::file::metadata::ParquetMetaDataReader;
 
+use crate::cat::unread;
 use crate::compact::CompactionTotals;
 use crate::current::Tables;
 use crate::journal::{Committed, Published};
 use crate::lake::{Lake, read_text, schema_path};
 use crate::verify::VerifyFinding;
-use crate::verify::stored::Stored;
 use crate::{CompactionRecord, Layout, LoadError, PartRecord, RunRecord, TableRecord, Warning};
 
 /// Each run commits once to each of its tables.
@@ -130,11 +130,9 @@ impl Committing<'_> {
 
     fn added(&self, part: &PartRecord, schema: &SchemaRef) -> Result<AddedFile, LoadError> {
         let path = &part.path;
-        let unreadable = |source| LoadError::LakeUnreadable { path: path.clone(), source };
-        let file = Stored::open(self.store, path).map_err(unreadable)?;
-        let footer = ParquetMetaDataReader::new()
-            .parse_and_finish(&file)
-            .map_err(|error| LoadError::LakeDamaged { path: path.clone(), why: error.to_string() })?;
+        let file = self.store.open(path);
+        let file = file.map_err(|source| LoadError::LakeUnreadable { path: path.clone(), source })?;
+        let footer = footer(path, file).map_err(|error| unread(error, path))?;
         let stats = lakehaul_delta::stats(&footer, schema);
         Ok(AddedFile { path: path.clone(), bytes: part.bytes, modified_ms: self.now_ms, stats })
     }

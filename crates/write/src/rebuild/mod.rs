@@ -22,5 +22,5 @@ mod fault;
 #[cfg(test)]
 mod tests;
 
-pub use part_reader::{PartReader, Row};
+pub use part_reader::{PartReader, Row, footer};
 pub(crate) use store_chunks::StoreChunks;

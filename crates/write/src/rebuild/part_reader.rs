@@ -7,6 +7,7 @@ use arrow::array::{Array, RecordBatch, RecordBatchReader};
 use lakehaul_schema::{ElementTable, ObjectType};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::schema::types::SchemaDescriptor;
 
 use super::emit::push_object;
@@ -163,6 +164,14 @@ fn read_error(path: &str, source: ParquetError) -> WriteError {
         },
         source => WriteError::Parquet { path, source },
     }
+}
+
+/// What a Parquet file's footer says.
+///
+/// # Errors
+/// The store failed, or it is no Parquet file.
+pub fn footer(path: &str, file: Box<dyn StoreRead>) -> Result<ParquetMetaData, WriteError> {
+    ParquetMetaDataReader::new().parse_and_finish(&StoreChunks::new(file)).map_err(|source| read_error(path, source))
 }
 
 /// Appends a row's resource. `at` counts in the batch, `row` in the part.
