@@ -114,10 +114,16 @@ fn a_rearrangement_of_what_is_gone_is_a_conflict() {
 
 #[test]
 fn writers_at_the_same_time_all_arrive_once() {
-    let (memory, table) = in_memory();
+    arrive_once(&(Arc::new(Memory::default()) as Arc<dyn Store>));
+    let folder = TempDir::new().unwrap();
+    arrive_once(&(Arc::new(LocalStore::new(folder.path(), LocalStore::PRIVATE)) as Arc<dyn Store>));
+}
+
+fn arrive_once(store: &Arc<dyn Store>) {
+    let table = DeltaTables::new(Arc::clone(store)).unwrap().table(FOLDER);
     let writers: Vec<_> = (0..4)
         .map(|writer| {
-            let table = DeltaTables::new(Arc::new(memory.clone())).unwrap().table(FOLDER);
+            let table = DeltaTables::new(Arc::clone(store)).unwrap().table(FOLDER);
             thread::spawn(move || {
                 for number in 0..6 {
                     let mut commit = commit_of(number, Change::Append, &[&format!("{writer}-{number}")]);

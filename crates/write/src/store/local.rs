@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -69,11 +71,12 @@ impl LocalStore {
     }
 
     /// Writes a small file beside its place and has it brought there by `place`, durably.
-    fn put_by(&self, path: &str, bytes: &[u8], place: fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
+    fn put_by(&self, path: &str, bytes: &[u8], own: &str, place: fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
         let target = self.resolve(path)?;
         let name = target.file_name().ok_or(ErrorKind::InvalidInput)?;
         let mut unfinished = std::ffi::OsString::from(".");
         unfinished.push(name);
+        unfinished.push(own);
         unfinished.push(".unfinished");
         let unfinished = target.with_file_name(unfinished);
         let mut file = self.create_at(&unfinished)?;
@@ -112,12 +115,16 @@ impl Store for LocalStore {
     }
 
     fn put(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.put_by(path, bytes, rename)
+        // The same name each time: only one process writes a lake, and what a death leaves is written over.
+        self.put_by(path, bytes, "", rename)
     }
 
     fn put_new(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        // A second name for the file cannot be one that is taken.
-        self.put_by(path, bytes, |unfinished, target| {
+        // Others may write the same name at the same time: each in a file of its own, of which one gets the name. A second name
+        // for a file cannot be one that is taken.
+        static WRITTEN: AtomicU64 = AtomicU64::new(0);
+        let own = format!(".{}-{}", std::process::id(), WRITTEN.fetch_add(1, Relaxed));
+        self.put_by(path, bytes, &own, |unfinished, target| {
             fs::hard_link(unfinished, target)?;
             fs::remove_file(unfinished)
         })
@@ -308,8 +315,13 @@ fn list_into(folder: &Path, prefix: &str, files: &mut Vec<(String, u64)>) -> io:
         let path = if prefix.is_empty() { name.into_owned() } else { format!("{prefix}/{name}") };
         if entry.file_type()?.is_dir() {
             list_into(&entry.path(), &path, files)?;
-        } else {
-            files.push((path, entry.metadata()?.len()));
+            continue;
+        }
+        match entry.metadata() {
+            Ok(metadata) => files.push((path, metadata.len())),
+            // It has gone since its name was read.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())
@@ -402,6 +414,24 @@ mod tests {
         store.sync().unwrap();
         assert_eq!(names(""), []);
         assert_eq!(store.open("_lake/lake.json").map(drop).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn of_those_that_write_a_new_file_at_once_one_succeeds() {
+        let (_folder, store) = store();
+        for round in 0..50 {
+            let path = format!("log/{round}.json");
+            let write = |writer: u8| store.put_new(&path, &vec![writer; 3000]).map(|()| writer);
+            let results = std::thread::scope(|scope| {
+                let writers: Vec<_> = (0..4).map(|writer| scope.spawn(move || write(writer))).collect();
+                writers.into_iter().map(|writer| writer.join().unwrap()).collect::<Vec<_>>()
+            });
+            let (won, lost): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+            assert_eq!(won.len(), 1, "{lost:?}");
+            assert!(lost.into_iter().all(|lost| lost.unwrap_err().kind() == ErrorKind::AlreadyExists));
+            assert_eq!(store.read(&path).unwrap(), vec![won[0].as_ref().copied().unwrap(); 3000]);
+        }
+        assert_eq!(store.list("log").unwrap().len(), 50, "nothing else is left");
     }
 
     #[test]
