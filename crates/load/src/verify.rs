@@ -89,7 +89,7 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
     let delta_settings = lake.settings.filter(|settings| settings.format == Format::Delta);
     let is_delta = delta_settings.is_some();
     let records = &ledger.runs;
-    (report.runs, report.tables) = (records.len(), tables.parts.len());
+    (report.runs, report.tables) = (records.len(), tables.parts.values().filter(|parts| !parts.is_empty()).count());
     let mut runs = BTreeSet::new();
     for record in records {
         if !runs.insert(record.run.as_str()) || lake.store.open(&record_path(&record.run)).is_err() {
@@ -107,7 +107,6 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
             report.parts += 1;
             report.bytes = report.bytes.saturating_add(part.bytes);
         }
-        report.rows = record.tables.iter().map(|table| table.rows).fold(report.rows, u64::saturating_add);
     }
     report.findings.extend(
         tables
@@ -122,6 +121,7 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
     for (resource_type, part) in tables.all() {
         named.add_part(resource_type, &part.part.path);
         report.parts += 1;
+        report.rows = report.rows.saturating_add(part.part.rows);
         report.bytes = report.bytes.saturating_add(part.part.bytes);
     }
     let distinct: Vec<_> = ledger.distinct_runs().collect();
