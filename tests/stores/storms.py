@@ -230,7 +230,7 @@ def main():
     for scene in SCENES:
         print(f"{scene}: {passed[scene]} passed, {failed[scene]} failed")
     for what, count in left.items():
-        print(f"left behind: {count} {what}")
+        print(f"left behind, {what}: {count}")
     raise SystemExit(1 if failed else 0)
 
 

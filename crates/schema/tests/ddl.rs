@@ -59,12 +59,26 @@ fn duckdb_current() {
 #[test]
 fn deletions() {
     let statements = [
-        spark_deleted_ddl("s3a://lake/deleted_resources"),
-        athena_deleted_ddl("s3://lake/deleted_resources"),
-        bigquery_deleted_ddl("gs://lake/deleted_resources"),
-        duckdb_deleted_view("lake/deleted_resources/"),
+        spark_deleted_ddl("s3a://lake/deleted_resources", Format::Parquet),
+        athena_deleted_ddl("s3://lake/deleted_resources", Format::Parquet),
+        bigquery_deleted_ddl("gs://lake/deleted_resources", Format::Parquet),
+        duckdb_deleted_view("lake/deleted_resources/", Format::Parquet),
     ];
     insta::assert_snapshot!(statements.join("\n"));
+}
+
+#[test]
+fn tables_that_have_logs_say_their_columns_themselves() {
+    let schema = linkage("none");
+    let view = duckdb_view(&schema, "lake/Linkage/", Format::Delta);
+    let all = [
+        spark_ddl(&schema, "s3a://lake/Linkage/", Format::Delta),
+        athena_ddl(&schema, "s3://lake/Linkage", Format::Delta),
+        bigquery_ddl(&schema, "gs://lake/Linkage", Format::Delta),
+        format!("…{}", view.split_once("FROM ").expect("it is from a table").1),
+        spark_deleted_ddl("lake/deleted_resources", Format::Delta),
+    ];
+    insta::assert_snapshot!(all.join("\n"));
 }
 
 #[test]
