@@ -8,26 +8,17 @@ LAKEHAUL is the program, SOURCE a folder with an export's manifest.json. Needs m
 
 import argparse
 import json
-import os
 import random
 import re
 import signal
-import socket
 import subprocess
-import sys
 import time
 
-import boto3
-import pyarrow.fs
 import pyarrow.parquet
 
+from local_s3 import SECRET, LocalS3, environment, run
+
 BUCKET = "lakes"
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def main():
@@ -38,42 +29,19 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
 
-    port = free_port()
-    endpoint = f"http://127.0.0.1:{port}"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        check(arguments, endpoint)
-    finally:
-        server.kill()
+    with LocalS3() as s3:
+        s3.make(BUCKET)
+        check(arguments, s3)
 
 
-def check(arguments, endpoint):
-    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
-    # Nothing of the machine's own settings.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LAKEHAUL_"))}
-    environment |= keys | {"AWS_ENDPOINT_URL": endpoint, "HOME": "/nonexistent"}
-    client = boto3.client(
-        "s3", endpoint_url=endpoint, aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1"
-    )
-    for _ in range(100):
-        try:
-            client.create_bucket(Bucket=BUCKET)
-            break
-        except Exception:
-            time.sleep(0.2)
+def check(arguments, s3):
+    client, environ = s3.client, environment(s3.endpoint)
 
     def lakehaul(*words, expect=0):
-        ended = subprocess.run([arguments.lakehaul, *words], env=environment, capture_output=True, text=True)
-        assert ended.returncode == expect, f"{words}: {ended.returncode}, not {expect}\n{ended.stderr}"
-        return ended
+        return run(arguments.lakehaul, *words, endpoint=s3.endpoint, expect=expect)
 
     def objects(prefix):
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
-        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        return list(s3.objects(BUCKET, prefix))
 
     manifest = f"{arguments.source}/manifest.json"
     load = ("load", manifest, "--to")
@@ -84,12 +52,10 @@ def check(arguments, endpoint):
     assert "already finished" in again.stdout + again.stderr
     records = [key for key in objects("whole/_lake/runs/") if key.endswith(".json")]
     assert len(records) == 1, records
-    record = json.loads(client.get_object(Bucket=BUCKET, Key=records[0])["Body"].read())
+    record = json.loads(s3.get(BUCKET, records[0]))
     rows = record["totals"]["resources"]
 
-    store = pyarrow.fs.S3FileSystem(
-        access_key="key", secret_key="secret", endpoint_override=endpoint, region="us-east-1", scheme="http"
-    )
+    store = s3.filesystem()
     read = sum(
         pyarrow.parquet.read_table(f"{BUCKET}/whole/{table['type']}", filesystem=store).num_rows
         for table in record["tables"]
@@ -107,7 +73,7 @@ def check(arguments, endpoint):
         lake = f"s3://{BUCKET}/killed-{number}"
         process = subprocess.Popen(
             [arguments.lakehaul, *load, lake, *options],
-            env=environment,
+            env=environ,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -121,12 +87,12 @@ def check(arguments, endpoint):
         lakehaul("verify", lake)
         left = [key for key in objects(f"killed-{number}/_lake/") if "/staging/" in key or "/uploads/" in key]
         assert not left, f"{lake}: left behind: {left}"
-        uploads = client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+        uploads = s3.uploads(BUCKET)
         assert not uploads, f"{lake}: uploads are half-way: {uploads}"
     print(f"{killed} of {arguments.kills} runs were killed, each was taken up and verified")
 
     # A lease that nobody gives back is waited for, and its lake is taken.
-    process = subprocess.Popen([arguments.lakehaul, "load", "-", "--to", f"s3://{BUCKET}/held"], env=environment, stdin=subprocess.PIPE)
+    process = subprocess.Popen([arguments.lakehaul, "load", "-", "--to", f"s3://{BUCKET}/held"], env=environ, stdin=subprocess.PIPE)
     for _ in range(100):
         if objects("held/_lake/lock"):
             break
@@ -144,7 +110,7 @@ def check(arguments, endpoint):
 
     missing = lakehaul(*load, "s3://no-such-bucket/lake", expect=8)
     assert re.search("there is no such bucket.*NoSuchBucket", missing.stderr), missing.stderr
-    assert "secret" not in missing.stderr
+    assert SECRET not in missing.stderr
     lakehaul("verify", "s3://no-such-bucket/lake", expect=8)
     lakehaul("runs", f"s3://{BUCKET}/nothing-here", expect=2)
     lakehaul(*load, f"s3://{BUCKET}/x", "--store-option", "nonsense=1", expect=2)
