@@ -143,7 +143,9 @@ def slow(storm, freeze, quick=False):
             if quick:
                 storm.time_passes()
             # It may see a renewal that was under way when the other one was stopped.
-            if storm.process().end() == 9:
+            code = storm.process().end()
+            assert code in (0, 9), f"the other process: exit {code}"
+            if code == 9:
                 storm.told += ", a renewal was under way"
                 storm.again()
     finally:

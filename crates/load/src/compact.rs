@@ -16,7 +16,7 @@ use lakehaul_write::{FileReceipt, JoinedPart, PartShape};
 
 use crate::current::{CurrentPart, Ledger, Tables};
 use crate::journal::{self, CommitFile, Committed, Published, staging};
-use crate::lake::{COMPACTION_ENDING, Lake, compaction_path, schema_path};
+use crate::lake::{COMPACTION_ENDING, Lake, schema_path};
 use crate::plan::{Opened, new_name, open, tell};
 use crate::verify::stored::Stored;
 use crate::{Clock, Event, Format, LoadError, LoadOptions, Observer, PartRecord, Warning};
@@ -74,8 +74,8 @@ pub fn compact(
     }));
     tell(observer, &warnings);
     let tables = Ledger::read(&lake)?.tables();
-    if let Some((compaction, why)) = tables.faults.first() {
-        return Err(LoadError::LakeDamaged { path: compaction_path(compaction), why: why.clone() });
+    if let Some((path, why)) = tables.faults.first() {
+        return Err(LoadError::LakeDamaged { path: path.clone(), why: why.clone() });
     }
 
     let started = clock.now();

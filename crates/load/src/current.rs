@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::compact::RowsOfRun;
-use crate::lake::{COMPACTIONS, Lake};
-use crate::{CompactionRecord, LoadError, PartRecord, RunRecord};
+use crate::lake::{COMPACTIONS, Lake, compaction_path, record_path};
+use crate::{CompactionRecord, LoadError, PartRecord, RunRecord, TableRecord};
 
 /// Whoever reads while a compaction is published looks again, so often at most.
 const LOOKS: usize = 10;
@@ -38,7 +38,7 @@ pub(crate) struct Tables {
     pub(crate) parts: BTreeMap<String, Vec<CurrentPart>>,
     /// Runs whose rows are no longer in the tables, or not all of them: a later run has replaced them.
     pub(crate) replaced_runs: HashSet<String>,
-    /// What in the compactions' records is not so: name and sentence.
+    /// What in records is not so: a record's path and a sentence.
     pub(crate) faults: Vec<(String, String)>,
 }
 
@@ -81,14 +81,10 @@ impl Ledger {
             tables.replace(compaction);
         }
         // Last, whatever the names say: a run may be published long after it was named. Names of parts are never used again.
-        let replaced: HashSet<&str> = self
-            .distinct_runs()
-            .flat_map(|record| &record.tables)
-            .flat_map(|table| table.replaced.iter().flatten())
-            .map(String::as_str)
-            .collect();
-        if !replaced.is_empty() {
-            tables.leave_out(&replaced);
+        for record in self.distinct_runs() {
+            for table in record.tables.iter().filter(|table| table.replaced.is_some()) {
+                tables.leave_out(&record.run, table);
+            }
         }
         tables
     }
@@ -111,17 +107,20 @@ impl Tables {
             && self.all().all(|(_, part)| part.runs.iter().all(|of_run| of_run.run == run))
     }
 
-    fn leave_out(&mut self, replaced: &HashSet<&str>) {
-        for parts in self.parts.values_mut() {
-            let gone = parts.extract_if(.., |there| replaced.contains(there.part.path.as_str()));
-            self.replaced_runs.extend(gone.flat_map(|part| part.runs).map(|of_run| of_run.run));
-        }
+    /// Takes out what a run has taken the place of.
+    fn leave_out(&mut self, run: &str, table: &TableRecord) {
+        let mut replaced: HashSet<&str> = table.replaced.iter().flatten().map(String::as_str).collect();
+        let parts = self.parts.entry(table.resource_type.clone()).or_default();
+        let gone: Vec<_> = parts.extract_if(.., |there| replaced.remove(there.part.path.as_str())).collect();
+        self.replaced_runs.extend(gone.into_iter().flat_map(|part| part.runs).map(|of_run| of_run.run));
+        let told = |path| (record_path(run), format!("it replaces {path}, which was no part of the table"));
+        self.faults.extend(replaced.into_iter().map(told));
     }
 
     fn replace(&mut self, compaction: &CompactionRecord) {
         let name = &compaction.compaction;
         let faults = compaction.faults(self);
-        self.faults.extend(faults.into_iter().map(|fault| (name.clone(), fault)));
+        self.faults.extend(faults.into_iter().map(|fault| (compaction_path(name), fault)));
         for (resource_type, part) in compaction.parts() {
             let parts = self.parts.entry(resource_type.to_owned()).or_default();
             let gone: HashSet<&str> = part.replaces.iter().map(|gone| gone.part.path.as_str()).collect();

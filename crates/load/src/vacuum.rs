@@ -17,7 +17,7 @@ use lakehaul_write::store::DatedFile;
 
 use crate::current::Ledger;
 use crate::journal::{self, Unfinished, staging};
-use crate::lake::{Lake, compaction_path};
+use crate::lake::Lake;
 use crate::member_match::TABLE_FOLDER;
 use crate::verify::strays::{Named, is_in_a_log};
 use crate::{Clock, Event, Format, LoadError, LoadOptions, Observer, delta};
@@ -123,8 +123,8 @@ fn find(lake: &Lake, old_versions: bool) -> Result<Vec<Found>, LoadError> {
         lake.store.list_dated("").map_err(|source| LoadError::LakeUnreadable { path: lake.name.clone(), source })?;
     let ledger = Ledger::read(lake)?;
     let tables = ledger.tables();
-    if let Some((compaction, why)) = tables.faults.first() {
-        return Err(LoadError::LakeDamaged { path: compaction_path(compaction), why: why.clone() });
+    if let Some((path, why)) = tables.faults.first() {
+        return Err(LoadError::LakeDamaged { path: path.clone(), why: why.clone() });
     }
     let schemas = lake.schemas()?;
     let mut named = Named::of_tables(schemas.iter().map(TableSchema::resource_type));

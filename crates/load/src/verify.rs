@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use crate::current::{Ledger, Tables};
 use crate::journal::{self, Committed, Unfinished};
-use crate::lake::{COMPACTIONS, Lake, compaction_path, record_path};
+use crate::lake::{COMPACTIONS, Lake, record_path};
 use crate::{Event, Format, LoadError, Observer, delta};
 use lines::RunLines;
 use sharing::Sharing;
@@ -108,12 +108,8 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
             report.bytes = report.bytes.saturating_add(part.bytes);
         }
     }
-    report.findings.extend(
-        tables
-            .faults
-            .iter()
-            .map(|(compaction, what)| VerifyFinding { path: compaction_path(compaction), what: what.clone() }),
-    );
+    let told = |(path, what): &(String, String)| VerifyFinding { path: path.clone(), what: what.clone() };
+    report.findings.extend(tables.faults.iter().map(told));
     if let Some(settings) = delta_settings {
         named.add_replaced(delta::replaced(lake)?);
         report.findings.extend(delta::differences(lake, settings.layout, &tables)?);

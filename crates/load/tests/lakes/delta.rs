@@ -101,6 +101,22 @@ fn a_full_refresh_takes_the_place_of_all_rows_and_earlier_versions_stay() {
 }
 
 #[test]
+fn what_a_refresh_says_that_it_replaced_is_checked() {
+    let scene = Scene::new(&[]);
+    load(&scene, "a.ndjson", patients(0..5), options()).unwrap();
+    load(&scene, "b.ndjson", patients(5..7), replacing()).unwrap();
+    let mut record = scene.records().pop().unwrap();
+    let path = scene.path(&format!("lake/_lake/runs/{}.json", record.run));
+    record.tables[0].replaced = Some(vec!["Patient/part-other.parquet".to_owned()]);
+    record.tables[0].version = None;
+    fs::write(&path, serde_json::to_string(&record).unwrap()).unwrap();
+    let findings = verify(&scene.lake(), &Notes::default()).unwrap().findings;
+    for told in ["which was no part of the table", "has no version of the Delta table", "does not have Patient/part-"] {
+        assert!(findings.iter().any(|finding| finding.what.contains(told)), "{told}: {findings:?}");
+    }
+}
+
+#[test]
 fn a_refresh_of_plain_tables_is_refused_and_touches_nothing() {
     let scene = Scene::new(&[("Patient.ndjson", &ndjson(patients(0..3)))]);
     scene.load();
