@@ -119,8 +119,10 @@ struct Found {
 }
 
 fn find(lake: &Lake, old_versions: bool) -> Result<Vec<Found>, LoadError> {
-    let files =
-        lake.store.list_dated("").map_err(|source| LoadError::LakeUnreadable { path: lake.name.clone(), source })?;
+    let files = lake
+        .store
+        .list_dated("")
+        .map_err(|source| LoadError::LakeUnreadable { path: "the files".to_owned(), source })?;
     let ledger = Ledger::read(lake)?;
     let tables = ledger.tables();
     if let Some((path, why)) = tables.faults.first() {

@@ -52,7 +52,7 @@ pub trait Store: Send + Sync + Debug {
             let modified = match self.modified(&path) {
                 // It has gone since.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                modified => modified?,
+                modified => modified.map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?,
             };
             Ok(DatedFile { path, bytes, modified })
         };
