@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use object_store::multipart::PartId;
 use object_store::path::Path;
-use object_store::{Error, MultipartId, ObjectStoreExt};
+use object_store::{Error, MultipartId, ObjectStoreExt, PutPayload};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
@@ -24,13 +24,46 @@ const PIECES_OF_A_SIZE: usize = 1000;
 /// Pieces under way in the whole process.
 pub(crate) const PIECES_UNDER_WAY: usize = 12;
 
+/// As much as a part is written in at a time.
+const BLOCK_BYTES: usize = 256 << 10;
+
 /// Bytes that go up as one object.
 pub(crate) struct Upload {
     shared: Arc<Shared>,
     path: Path,
-    buffer: BytesMut,
+    waiting: Waiting,
     bytes: u64,
     begun: Option<Begun>,
+}
+
+/// Bytes that have not left yet, in blocks: a buffer that grew would be copied again and again.
+#[derive(Default)]
+struct Waiting {
+    full: Vec<Bytes>,
+    block: BytesMut,
+    len: usize,
+}
+
+impl Waiting {
+    fn add(&mut self, mut bytes: &[u8]) {
+        self.len += bytes.len();
+        while !bytes.is_empty() {
+            if self.block.capacity() == 0 {
+                self.block.reserve(BLOCK_BYTES);
+            }
+            let taken = bytes.len().min(self.block.capacity() - self.block.len());
+            self.block.extend_from_slice(&bytes[..taken]);
+            bytes = &bytes[taken..];
+            if self.block.len() == self.block.capacity() {
+                self.full.push(std::mem::take(&mut self.block).freeze());
+            }
+        }
+    }
+
+    fn take(&mut self) -> PutPayload {
+        let Waiting { full, block, .. } = std::mem::take(self);
+        full.into_iter().chain([block.freeze()]).filter(|block| !block.is_empty()).collect()
+    }
 }
 
 /// An upload of more than one piece.
@@ -43,7 +76,7 @@ struct Begun {
 
 impl Upload {
     pub(crate) fn new(shared: Arc<Shared>, path: Path) -> Upload {
-        Upload { shared, path, buffer: BytesMut::new(), bytes: 0, begun: None }
+        Upload { shared, path, waiting: Waiting::default(), bytes: 0, begun: None }
     }
 
     /// Bytes so far.
@@ -56,10 +89,10 @@ impl Upload {
         while !bytes.is_empty() {
             let pieces = self.begun.as_ref().map_or(0, |begun| begun.pieces.len());
             let full = self.shared.habits.piece_bytes * (1 + pieces / PIECES_OF_A_SIZE);
-            let taken = bytes.len().min(full - self.buffer.len());
-            self.buffer.extend_from_slice(&bytes[..taken]);
+            let taken = bytes.len().min(full - self.waiting.len);
+            self.waiting.add(&bytes[..taken]);
             bytes = &bytes[taken..];
-            if self.buffer.len() == full {
+            if self.waiting.len == full {
                 self.send()?;
             }
         }
@@ -69,7 +102,7 @@ impl Upload {
     /// Lets what is there leave as a piece.
     fn send(&mut self) -> io::Result<()> {
         self.shared.check()?;
-        let piece = self.buffer.split().freeze();
+        let piece = self.waiting.take();
         if self.begun.is_none() {
             self.begun = Some(self.begin()?);
         }
@@ -99,19 +132,17 @@ impl Upload {
 
     /// Its bytes, if none have left.
     pub(crate) fn into_unsent(mut self) -> Result<Bytes, Box<Upload>> {
-        if self.begun.is_some() { Err(Box::new(self)) } else { Ok(self.buffer.split().freeze()) }
+        if self.begun.is_some() { Err(Box::new(self)) } else { Ok(self.waiting.take().into()) }
     }
 
     /// The object is there, whole and durable.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         self.shared.check()?;
         if self.begun.is_none() {
-            let (shared, path, bytes) = (Arc::clone(&self.shared), self.path.clone(), self.buffer.split().freeze());
-            return wait(
-                async move { shared.bucket.objects.put(&path, bytes.into()).await.map(drop).map_err(failure) },
-            )?;
+            let (shared, path, bytes) = (Arc::clone(&self.shared), self.path.clone(), self.waiting.take());
+            return wait(async move { shared.bucket.objects.put(&path, bytes).await.map(drop).map_err(failure) })?;
         }
-        if !self.buffer.is_empty() {
+        if self.waiting.len > 0 {
             self.send()?;
         }
         let Some(begun) = self.begun.take() else { return Ok(()) };
@@ -160,10 +191,10 @@ async fn put_piece(
     path: Path,
     id: MultipartId,
     at: usize,
-    bytes: Bytes,
+    piece: PutPayload,
     permit: OwnedSemaphorePermit,
 ) -> io::Result<PartId> {
-    let put = bucket.objects.put_part(&path, &id, at, bytes.into()).await;
+    let put = bucket.objects.put_part(&path, &id, at, piece).await;
     drop(permit);
     put.map_err(failure)
 }

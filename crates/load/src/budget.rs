@@ -3,7 +3,7 @@
 //! In goes `--memory`, `--threads` and `--max-line`; out come the sizes that the workers keep to. What is left over is
 //! the allocator's: its pages come back late.
 
-use crate::{LoadError, LoadOptions};
+use crate::{LoadError, LoadOptions, stores};
 
 /// As much as a chunk may be.
 const CHUNK_BYTES: usize = LoadOptions::CHUNK_BYTES;
@@ -32,6 +32,11 @@ const BUILDER_BYTES_MIN: u64 = 8 << 20;
 
 /// Beyond this a line waits until no other such line is in memory.
 const LARGE_LINE_BYTES: u64 = 8 << 20;
+
+/// Of a lake in a store, what is on its way up in the whole process (`bucket` sends twelve pieces of 5 MiB at a time), and what
+/// waits in a worker's open parts for a piece to be full: found by measuring with 18 and 40 tables (`tests/stores/cost.py`).
+const UPLOAD_BYTES: u64 = 60 << 20;
+const UPLOAD_BYTES_A_WORKER: u64 = 20 << 20;
 
 /// An export may use this part of the memory for bytes on their way from sockets to workers.
 const NETWORK_SHARE: u64 = 4;
@@ -72,8 +77,8 @@ pub(crate) struct Network {
 }
 
 impl Budget {
-    /// `remote_files`: how many output files of a server may be open at once.
-    pub(crate) fn divide(options: &LoadOptions, remote_files: usize) -> Result<Budget, LoadError> {
+    /// `remote_files`: how many output files of a server may be open at once. `lake`: what is written into.
+    pub(crate) fn divide(options: &LoadOptions, remote_files: usize, lake: &str) -> Result<Budget, LoadError> {
         let memory = options.memory_bytes;
         let min = LoadOptions::MEMORY_BYTES_MIN;
         if memory < min {
@@ -115,10 +120,15 @@ impl Budget {
         let pipe_bytes = (buffers / 3).min(PIPE_BYTES_MAX) as usize;
         // Below it a file's line counts as part of the file's share.
         let large_line_bytes = if files == 0 { LARGE_LINE_BYTES } else { LARGE_LINE_BYTES.min(file_bytes) };
-        let shared = memory - long_line.min(memory / 3) - network_bytes;
+        let (uploads, worker_bytes) = match stores::is_url(lake) {
+            // Of little memory not all: a piece may wait longer.
+            true => (UPLOAD_BYTES.min(memory / 8), WORKER_BYTES + UPLOAD_BYTES_A_WORKER.min(memory / 16)),
+            false => (0, WORKER_BYTES),
+        };
+        let shared = memory - long_line.min(memory / 3) - network_bytes - uploads;
         let per_worker = |threads: u64| {
             let most = BUILDER_BYTES_SHARED / threads + BUILDER_BYTES_A_WORKER;
-            ((shared / threads).saturating_sub(WORKER_BYTES) * BUILDER_PERCENT / 100).min(most)
+            ((shared / threads).saturating_sub(worker_bytes) * BUILDER_PERCENT / 100).min(most)
         };
         let threads = (1..=options.threads as u64).rev().find(|&threads| per_worker(threads) >= BUILDER_BYTES_MIN);
         let threads = threads.unwrap_or(1);
@@ -140,7 +150,7 @@ mod tests {
     use super::*;
 
     fn divide(memory_bytes: u64, threads: usize, max_line_bytes: Option<usize>) -> Result<Budget, LoadError> {
-        Budget::divide(&LoadOptions { memory_bytes, threads, max_line_bytes, ..LoadOptions::default() }, 0)
+        Budget::divide(&LoadOptions { memory_bytes, threads, max_line_bytes, ..LoadOptions::default() }, 0, "lake")
     }
 
     #[test]
@@ -164,10 +174,23 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_to_go_up_has_its_share() {
+        for memory in [LoadOptions::MEMORY_BYTES_MIN, 512 << 20, 1 << 30] {
+            for threads in [1, 2, 16] {
+                let options = LoadOptions { memory_bytes: memory, threads, ..LoadOptions::default() };
+                let budget = Budget::divide(&options, 0, "s3://bucket/lake").unwrap();
+                let a_worker = budget.builder_bytes as u64 + WORKER_BYTES + UPLOAD_BYTES_A_WORKER.min(memory / 16);
+                let workers = budget.threads as u64 * a_worker + UPLOAD_BYTES.min(memory / 8);
+                assert!(workers + 3 * budget.max_line_bytes as u64 <= memory, "{memory} {threads}: {budget:?}");
+            }
+        }
+    }
+
+    #[test]
     fn files_of_a_server_have_their_share() {
         for (memory, asked) in [(LoadOptions::MEMORY_BYTES_MIN, 64), (1 << 30, 16), (1 << 30, 64), (64 << 30, 1000)] {
             let options = LoadOptions { memory_bytes: memory, threads: 2, ..LoadOptions::default() };
-            let budget = Budget::divide(&options, asked).unwrap();
+            let budget = Budget::divide(&options, asked, "lake").unwrap();
             let Network { files, pipe_bytes, page_bytes } = budget.network;
             assert!((1..=asked).contains(&files) && pipe_bytes >= 128 << 10, "{memory}: {budget:?}");
             assert!(page_bytes > 300 << 10, "{memory}: {budget:?}");

@@ -122,7 +122,7 @@ impl Connected {
         observer: &Arc<dyn Observer>,
     ) -> Result<Connected, LoadError> {
         let mut options = request.client.clone();
-        let budget = Budget::divide(&request.options, options.concurrency.max(1))?;
+        let budget = Budget::divide(&request.options, options.concurrency.max(1), &request.lake)?;
         options.concurrency = budget.network.files;
         let relay = Arc::new(Relay(Arc::clone(observer)));
         Ok(Connected { client: Client::new(options, Arc::clone(clock), relay)?, budget })

@@ -89,7 +89,7 @@ pub enum Planned {
 pub fn plan(request: &LoadRequest, clock: &dyn Clock, observer: &dyn Observer) -> Result<Planned, LoadError> {
     let begun = Instant::now();
     let options = &request.options;
-    let budget = Budget::divide(options, 0)?;
+    let budget = Budget::divide(options, 0, &request.lake)?;
     // Before the lake is touched: a slip in the command makes no lake.
     let Expanded { files, source, transaction_time, warnings } = expand(&request.inputs)?;
     let opened = open(&request.lake, options)?;

@@ -82,7 +82,7 @@ pub fn roundtrip(
     if inputs.contains(&Input::Stdin) {
         return Err(LoadError::Usage("standard input cannot be compared: it can be read only once".to_owned()));
     }
-    let reading = Reading { budget: Budget::divide(options, 0)?, max_depth: options.max_depth };
+    let reading = Reading { budget: Budget::divide(options, 0, "")?, max_depth: options.max_depth };
     let planned = expand(inputs)?.files;
     let lake = Lake::open_to_read(lake)?;
     let ledger = Ledger::read(&lake)?;

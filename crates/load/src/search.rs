@@ -58,7 +58,7 @@ pub fn search(
     let mut client_options = request.client.clone();
     // Fewer where memory is short: each has a page on its way, one that is read, and what many small files leave behind.
     let fit = usize::try_from(request.options.memory_bytes / SEARCH_BYTES).unwrap_or(usize::MAX);
-    let budget = Budget::divide(&request.options, client_options.concurrency.min(fit).max(1))?;
+    let budget = Budget::divide(&request.options, client_options.concurrency.min(fit).max(1), &request.lake)?;
     client_options.concurrency = budget.network.files;
     // Before the lake is touched: a slip in the command makes no lake.
     let client = Client::new(client_options, Arc::clone(clock), Arc::new(Relay(Arc::clone(observer))))?;
