@@ -39,21 +39,9 @@ const KNOWN: [(&str, ErrorKind, &str); 19] = [
         ErrorKind::PermissionDenied,
         "this machine's clock is more than a quarter of an hour off the store's; set it (NTP)",
     ),
-    (
-        "AuthorizationHeaderMalformed",
-        ErrorKind::Other,
-        "the bucket is in another region; name it with AWS_REGION or --store-option region=…",
-    ),
-    (
-        "PermanentRedirect",
-        ErrorKind::Other,
-        "the bucket is in another region; name it with AWS_REGION or --store-option region=…",
-    ),
-    (
-        "IllegalLocationConstraint",
-        ErrorKind::Other,
-        "the bucket is in another region; name it with AWS_REGION or --store-option region=…",
-    ),
+    ("AuthorizationHeaderMalformed", ErrorKind::Other, ANOTHER_REGION),
+    ("PermanentRedirect", ErrorKind::Other, ANOTHER_REGION),
+    ("IllegalLocationConstraint", ErrorKind::Other, ANOTHER_REGION),
     ("SlowDown", ErrorKind::Other, "the store asks for fewer requests and kept asking; run the command again later"),
     ("ServerBusy", ErrorKind::Other, "the store asks for fewer requests and kept asking; run the command again later"),
     ("AccessDenied", ErrorKind::PermissionDenied, DENIED),
@@ -64,6 +52,11 @@ const KNOWN: [(&str, ErrorKind, &str); 19] = [
     ("KMS.DisabledException", ErrorKind::PermissionDenied, "the key that objects are encrypted with is disabled"),
 ];
 
+const ANOTHER_REGION: &str = "the bucket is in another region; name it with AWS_REGION or --store-option region=…";
+
+/// What `object_store` makes of S3's 301 (`PermanentRedirect`), whose body it does not hand on.
+const REDIRECT: &str = "redirect without LOCATION";
+
 const DENIED: &str = "the credentials may not do this; the bucket's policy has to allow reading, writing, listing and deleting under \
                       the lake's path";
 
@@ -73,6 +66,9 @@ pub(crate) fn failure(error: Error) -> io::Error {
     let text = whole_text(&error);
     if let Some((code, kind, what)) = KNOWN.iter().find(|(code, ..)| has_code(&text, code)) {
         return io::Error::new(*kind, format!("{what} ({code})"));
+    }
+    if text.contains(REDIRECT) {
+        return io::Error::other(format!("{ANOTHER_REGION} (PermanentRedirect)"));
     }
     match error {
         Error::NotFound { .. } => io::Error::new(ErrorKind::NotFound, "there is no such object"),
