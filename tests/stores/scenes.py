@@ -47,6 +47,26 @@ def refused(storm):
     assert code in (0, 8), f"exit {code}"
 
 
+def conflict(storm):
+    """S3 may answer a conditional write with 409 when another request for the object is under way: it is not carried out."""
+    storm.at, times = storm.world.at or storm.chance.randint(1, 12), storm.chance.choice((1, 1, 2))
+    storm.told = f"of the conditional ones, {times} times"
+    conditional = []
+
+    def meet(process, request, carry_out):
+        if "If-Match" not in request.headers and "If-None-Match" not in request.headers:
+            return carry_out()
+        conditional.append(request)
+        if not storm.at <= len(conditional) < storm.at + times:
+            return carry_out()
+        process.met = process.met or str(request)
+        return refusal(409, "ConditionalRequestConflict")
+
+    code = storm.process(meet).end()
+    assert code in (0, 8), f"exit {code}"
+    storm.told += f", exit {code}, {len(conditional)} conditional requests"
+
+
 def cut(storm):
     """The connection is cut before a request is passed on, when it was carried out, or within the answer."""
     where = storm.chance.choice(("before", "after", "in the answer"))
@@ -204,5 +224,6 @@ def ghosts(storm):
     opened.set()
 
 
-SCENES = {scene.__name__: scene for scene in (killed, refused, cut, outage, two_writers, frozen, hung, suspended, ghosts)}
-WEIGHTS = (24, 14, 14, 8, 8, 12, 6, 0, 14)
+ALL = (killed, refused, conflict, cut, outage, two_writers, frozen, hung, suspended, ghosts)
+SCENES = {scene.__name__: scene for scene in ALL}
+WEIGHTS = (24, 14, 4, 14, 8, 8, 12, 6, 0, 14)

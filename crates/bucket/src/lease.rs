@@ -9,8 +9,8 @@
 //! a run is written only where nothing is. Each taking has a higher number than the one before.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use lakehaul_write::store::StoreLock;
 use object_store::path::Path;
@@ -25,6 +25,9 @@ use crate::{runtime, wait};
 
 /// Stores tell times in whole seconds.
 const CLOCK_GRAIN: Duration = Duration::from_secs(1);
+
+/// One whose answer was lost is found, and written again; more than that in a row is another's doing.
+const RENEWALS_AT_ONCE: usize = 3;
 
 /// How a store is written.
 #[derive(Debug, Clone, Copy)]
@@ -81,8 +84,23 @@ struct State {
     file: LeaseFile,
     version: UpdateVersion,
     /// Until then it is its owner's.
-    until: Instant,
+    until: Until,
     lost: bool,
+}
+
+/// A moment by both of a machine's clocks: one that only goes on stands still while the machine is suspended, the other one may
+/// be set. Whichever comes first.
+#[derive(Debug, Clone, Copy)]
+struct Until(Instant, SystemTime);
+
+impl Until {
+    fn from_now(after: Duration) -> Until {
+        Until(Instant::now() + after, SystemTime::now() + after)
+    }
+
+    fn is_over(self) -> bool {
+        Instant::now() >= self.0 || SystemTime::now() >= self.1
+    }
 }
 
 impl Hold {
@@ -120,10 +138,10 @@ impl Hold {
             };
             let lease_ms = habits.lease.as_millis() as u64;
             let file = LeaseFile { owner: Some(owner.clone()), fence, lease_ms, renewed: 0 };
-            let started = Instant::now();
+            let until = Until::from_now(habits.own());
             match put(&bucket, &path, &file, mode).await {
                 Ok(version) => {
-                    let state = State { file, version, until: started + habits.own(), lost: false };
+                    let state = State { file, version, until, lost: false };
                     let (state, writing) = (Mutex::new(state), tokio::sync::Mutex::default());
                     return Ok(Some(Hold { bucket, path, fence, state, writing }));
                 }
@@ -135,13 +153,17 @@ impl Hold {
     }
 
     fn state(&self) -> State {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.locked().clone()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An error once it may be another's.
     pub(crate) fn check(&self) -> io::Result<()> {
         let state = self.state();
-        if state.lost || Instant::now() >= state.until {
+        if state.lost || state.until.is_over() {
             return Err(io::Error::other(
                 "this process was out of touch with the store for too long, and another one may write the lake by now; run the \
                  command again, it goes on where the work is",
@@ -154,22 +176,49 @@ impl Hold {
     async fn keep(self: Arc<Hold>, habits: Habits) {
         loop {
             sleep(habits.renewal()).await;
-            let _one_at_a_time = self.writing.lock().await;
-            let State { mut file, version, .. } = self.state();
-            file.renewed += 1;
-            let started = Instant::now();
-            let put = put(&self.bucket, &self.path, &file, PutMode::Update(version)).await;
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            match put {
-                Ok(version) => *state = State { file, version, until: started + habits.own(), lost: false },
-                Err(Error::Precondition { .. } | Error::AlreadyExists { .. } | Error::NotFound { .. }) => {
-                    state.lost = true;
-                    return;
-                }
-                // It may be better the next time.
-                Err(_) => {}
+            if !self.renew(habits).await {
+                return;
             }
         }
+    }
+
+    /// Writes it anew. False: it is lost.
+    async fn renew(&self, habits: Habits) -> bool {
+        let _one_at_a_time = self.writing.lock().await;
+        let State { mut file, mut version, .. } = self.state();
+        for _ in 0..RENEWALS_AT_ONCE {
+            file.renewed += 1;
+            let until = Until::from_now(habits.own());
+            match put(&self.bucket, &self.path, &file, PutMode::Update(version)).await {
+                Ok(version) => {
+                    *self.locked() = State { file, version, until, lost: false };
+                    return true;
+                }
+                // The answer to an earlier one may have been lost: then what is there is ours.
+                Err(Error::Precondition { .. } | Error::AlreadyExists { .. }) => match self.find_own(&file).await {
+                    Ok(Some(found)) => version = found,
+                    Ok(None) => break,
+                    // It may be better the next time.
+                    Err(_) => return true,
+                },
+                Err(Error::NotFound { .. }) => break,
+                Err(_) => return true,
+            }
+        }
+        self.locked().lost = true;
+        false
+    }
+
+    /// The version that is there, if it is of this taking of it.
+    async fn find_own(&self, own: &LeaseFile) -> io::Result<Option<UpdateVersion>> {
+        let found = match self.bucket.objects.get(&self.path).await {
+            Err(Error::NotFound { .. }) => return Ok(None),
+            found => found.map_err(failure)?,
+        };
+        let version = version_of(&found.meta);
+        let file: LeaseFile =
+            serde_json::from_slice(&found.bytes().await.map_err(failure)?).map_err(io::Error::other)?;
+        Ok((file.owner == own.owner && file.fence == own.fence).then_some(version))
     }
 
     async fn give_back(self: Arc<Hold>) {
@@ -180,7 +229,7 @@ impl Hold {
             // Who comes next waits a lease's time if this fails.
             let _ = put(&self.bucket, &self.path, &file, PutMode::Update(version)).await;
         }
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).lost = true;
+        self.locked().lost = true;
     }
 }
 
@@ -224,5 +273,42 @@ impl Drop for Lease {
     fn drop(&mut self) {
         self.keeping.abort();
         let _ = wait(Arc::clone(&self.hold).give_back());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[test]
+    fn a_renewal_whose_answer_was_lost_is_no_loss() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (objects, habits) = (Arc::new(InMemory::new()), Habits::default());
+            let bucket = Bucket::within(objects, "lake").unwrap();
+            let path = bucket.at("_lake/lock").unwrap();
+            let hold = Hold::take(bucket, path, "this one".to_owned(), habits).await.unwrap().unwrap();
+            // It was carried out, and nobody was told.
+            let State { mut file, version, .. } = hold.state();
+            file.renewed += 1;
+            put(&hold.bucket, &hold.path, &file, PutMode::Update(version)).await.unwrap();
+            assert!(hold.renew(habits).await && hold.renew(habits).await);
+            hold.check().unwrap();
+
+            file.owner = Some("another one".to_owned());
+            put(&hold.bucket, &hold.path, &file, PutMode::Overwrite).await.unwrap();
+            assert!(!hold.renew(habits).await);
+            hold.check().unwrap_err();
+        });
+    }
+
+    #[test]
+    fn either_clock_ends_it() {
+        let hour = Duration::from_secs(3600);
+        assert!(!Until::from_now(hour).is_over());
+        assert!(Until(Instant::now() + hour, SystemTime::now()).is_over());
+        assert!(Until(Instant::now(), SystemTime::now() + hour).is_over());
     }
 }

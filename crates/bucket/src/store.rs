@@ -258,6 +258,11 @@ impl Store for BucketStore {
             self.write_together(&from, &to)?;
         }
         shared.check()?;
+        if copied {
+            // One object: nothing has to be listed for it.
+            let object = bucket.at(&from)?;
+            return wait(async move { delete_all(&bucket, vec![object]).await })?;
+        }
         self.remove(&from)
     }
 
