@@ -111,7 +111,11 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
     let told = |(path, what): &(String, String)| VerifyFinding { path: path.clone(), what: what.clone() };
     report.findings.extend(tables.faults.iter().map(told));
     if let Some(settings) = delta_settings {
-        named.add_replaced(delta::replaced(lake)?);
+        match delta::replaced(lake) {
+            Ok(files) => named.add_replaced(files),
+            Err(LoadError::LakeDamaged { path, why }) => report.findings.push(VerifyFinding { path, what: why }),
+            Err(error) => return Err(error),
+        }
         report.findings.extend(delta::differences(lake, settings.layout, &tables)?);
     }
     for (resource_type, part) in tables.all() {

@@ -117,6 +117,24 @@ fn what_a_refresh_says_that_it_replaced_is_checked() {
 }
 
 #[test]
+fn a_damaged_log_is_told_and_nothing_is_written_to_it() {
+    let scene = Scene::new(&[]);
+    load(&scene, "a.ndjson", patients(0..5), options()).unwrap();
+    let log = scene.path("lake/Patient/_delta_log/00000000000000000000.json");
+    let sound = fs::read(&log).unwrap();
+    fs::write(&log, "no log").unwrap();
+    let findings = verify(&scene.lake(), &Notes::default()).unwrap().findings;
+    assert!(findings.iter().any(|finding| finding.path == "Patient/_delta_log"), "{findings:?}");
+    let error = load(&scene, "b.ndjson", patients(5..7), options()).unwrap_err();
+    assert!(error.to_string().contains("Patient/_delta_log in the lake is damaged"), "{error}");
+    // Once it is what it was, whoever opens the lake next publishes what was to be published.
+    fs::write(&log, sound).unwrap();
+    load(&scene, "c.ndjson", patients(7..8), options()).unwrap();
+    scene.check_sound();
+    assert_eq!(scene.rows("Patient").len(), 8);
+}
+
+#[test]
 fn a_refresh_of_plain_tables_is_refused_and_touches_nothing() {
     let scene = Scene::new(&[("Patient.ndjson", &ndjson(patients(0..3)))]);
     scene.load();
