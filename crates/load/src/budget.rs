@@ -17,7 +17,7 @@ const MAX_LINE_SHARE: u64 = 12;
 
 /// Of the memory that long lines leave, open row groups get this part, in percent; the rest is for encoding them. Found
 /// by measuring the peak on narrow and wide types with 1 to 8 workers.
-const BUILDER_PERCENT: u64 = 40;
+const BUILDER_PERCENT: u64 = 28;
 
 /// Open row groups of all workers take no more than this and as much again as [`BUILDER_BYTES_A_WORKER`] for each: memory
 /// that is touched for the first time is dear (a page fault each), and larger row groups make a lake hardly smaller.
@@ -39,7 +39,7 @@ const UPLOAD_BYTES: u64 = 60 << 20;
 const UPLOAD_BYTES_A_WORKER: u64 = 20 << 20;
 
 /// An export may use this part of the memory for bytes on their way from sockets to workers.
-const NETWORK_SHARE: u64 = 4;
+const NETWORK_SHARE: u64 = 5;
 
 /// What a connection holds of itself: the HTTP library's read buffer and TLS records.
 const CONNECTION_BYTES: u64 = 768 << 10;
