@@ -6,7 +6,8 @@ const BLOCK: usize = 128;
 const MINIBLOCKS: usize = 4;
 const MINIBLOCK: usize = BLOCK / MINIBLOCKS;
 
-/// Appends `values`. Differences wrap, as readers undo them.
+/// Appends `values`. Differences wrap, as readers undo them. Each miniblock's are packed at whole bytes: zstd finds what repeats
+/// only where it begins at a byte.
 pub(crate) fn encode(values: &[i64], out: &mut Vec<u8>) {
     varint(BLOCK as u64, out);
     varint(MINIBLOCKS as u64, out);
@@ -30,28 +31,18 @@ pub(crate) fn encode(values: &[i64], out: &mut Vec<u8>) {
         out.extend_from_slice(&[0; MINIBLOCKS]);
         for (index, miniblock) in deltas.chunks(MINIBLOCK).enumerate() {
             let above = |delta: i64| delta.wrapping_sub(min) as u64;
-            let width = bit_width(miniblock.iter().fold(0, |max, &delta| max | above(delta)));
-            out[widths_at + index] = width as u8;
-            pack(miniblock.iter().map(|&delta| above(delta)), width, out);
+            let bytes = bit_width(miniblock.iter().fold(0, |max, &delta| max | above(delta))).div_ceil(8) as usize;
+            out[widths_at + index] = 8 * bytes as u8;
+            let start = out.len();
+            // Each value is written whole, and the next one over what it does not need.
+            out.resize(start + MINIBLOCK * bytes + size_of::<u64>(), 0);
+            for (at, &delta) in miniblock.iter().enumerate() {
+                let at = start + at * bytes;
+                out[at..at + size_of::<u64>()].copy_from_slice(&above(delta).to_le_bytes());
+            }
+            out.truncate(start + MINIBLOCK * bytes);
         }
     }
-}
-
-/// One miniblock, filled with zeros to its full length.
-fn pack(values: impl Iterator<Item = u64>, width: u32, out: &mut Vec<u8>) {
-    let end = out.len() + MINIBLOCK * width as usize / 8;
-    let (mut bits, mut filled) = (0u128, 0);
-    for value in values {
-        bits |= u128::from(value) << filled;
-        filled += width;
-        while filled >= 64 {
-            out.extend_from_slice(&(bits as u64).to_le_bytes());
-            bits >>= 64;
-            filled -= 64;
-        }
-    }
-    out.extend_from_slice(&(bits as u64).to_le_bytes());
-    out.resize(end, 0);
 }
 
 fn zigzag(value: i64, out: &mut Vec<u8>) {

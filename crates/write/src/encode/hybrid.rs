@@ -38,6 +38,16 @@ pub(crate) fn bit_width(max: u64) -> u32 {
     64 - max.leading_zeros()
 }
 
+/// The least width from `width` bits on at which a value fills whole bytes, or several fill one: zstd sees bytes, and finds
+/// what repeats only where it begins at one.
+pub(crate) fn aligned(width: u32) -> u32 {
+    match width {
+        0..=2 => width,
+        3..=4 => 4,
+        wider => wider.next_multiple_of(8),
+    }
+}
+
 /// Appends `values`, each below 2^`width`, without any length in front.
 ///
 /// Runs of eight equal values and more become RLE runs where they begin at a multiple of eight from the last run, the
@@ -84,6 +94,15 @@ fn pack<T: Packed>(values: &[T], width: u32, out: &mut Vec<u8>) {
     let groups = values.len().div_ceil(8);
     varint((groups as u64) << 1 | 1, out);
     let end = out.len() + groups * width as usize;
+    match width {
+        8 => out.extend(values.iter().map(|value| value.bits() as u8)),
+        16 => values.iter().for_each(|value| out.extend_from_slice(&(value.bits() as u16).to_le_bytes())),
+        _ => pack_bits(values, width, out),
+    }
+    out.resize(end, 0);
+}
+
+fn pack_bits<T: Packed>(values: &[T], width: u32, out: &mut Vec<u8>) {
     let (mut bits, mut filled) = (0u64, 0);
     for value in values {
         bits |= value.bits() << filled;
@@ -95,7 +114,6 @@ fn pack<T: Packed>(values: &[T], width: u32, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&bits.to_le_bytes());
-    out.resize(end, 0);
 }
 
 /// ULEB-128.

@@ -181,7 +181,7 @@ impl PageValues for BytesLeaf {
 }
 
 fn encode_ids(ids: &[u32], entries: usize, out: &mut Vec<u8>) {
-    let width = hybrid::bit_width(entries.saturating_sub(1) as u64).max(1);
+    let width = hybrid::aligned(hybrid::bit_width(entries.saturating_sub(1) as u64)).max(1);
     out.push(width as u8);
     hybrid::encode(ids, width, out);
 }
