@@ -7,7 +7,8 @@ use arrow::array::{Array, RecordBatch, RecordBatchReader};
 use lakehaul_schema::{ElementTable, ObjectType};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::reader::Length;
 use parquet::schema::types::SchemaDescriptor;
 
 use super::emit::push_object;
@@ -27,6 +28,9 @@ const BATCH_BYTES: u64 = 8 << 20;
 
 /// The most rows of a batch: bounds what the estimate of a row's width can get wrong.
 const BATCH_ROWS: u64 = 4096;
+
+/// Row groups of up to this many bytes in the file are fetched whole.
+const HELD_BYTES: u64 = 16 << 20;
 
 /// The row buffer is not kept larger than this for the sake of one large row.
 const ROW_BUFFER_BYTES: usize = 4 << 20;
@@ -96,14 +100,17 @@ impl PartReader {
 
     /// Rebuilds every row, in file order. An error of `each` ends the reading and is returned.
     ///
-    /// Holds one batch (a few megabytes, or one row) and one row's text at a time.
+    /// Holds one row group as it is in the file if that is not large, one batch (a few megabytes, or one row) and one row's text
+    /// at a time.
     pub fn for_each_row(&mut self, each: &mut dyn FnMut(Row<'_>) -> Result<(), WriteError>) -> Result<(), WriteError> {
         let mut json = Vec::new();
         let mut first_row = 0;
         for row_group in 0..self.metadata.metadata().num_row_groups() {
-            let projection = project(self.metadata.parquet_schema(), self.metadata.metadata().row_group(row_group));
+            let footer = self.metadata.metadata().row_group(row_group);
+            let projection = project(self.metadata.parquet_schema(), footer);
             let batch_rows = (BATCH_BYTES / projection.row_bytes).clamp(1, BATCH_ROWS);
-            let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.metadata.clone())
+            let file = self.held(footer).map_err(|source| self.parquet_error(source))?;
+            let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
                 .with_row_groups(vec![row_group])
                 .with_projection(projection.mask)
                 .with_batch_size(batch_rows as usize)
@@ -118,6 +125,16 @@ impl PartReader {
             }
         }
         Ok(())
+    }
+
+    /// The file, with a row group's bytes in memory if they are not many.
+    fn held(&self, row_group: &RowGroupMetaData) -> Result<StoreChunks, ParquetError> {
+        let stretches = || row_group.columns().iter().map(ColumnChunkMetaData::byte_range);
+        let start = stretches().map(|(start, _)| start).min().unwrap_or(0);
+        let end = stretches().map(|(start, length)| start.saturating_add(length)).max().unwrap_or(0);
+        // A footer that is wrong is told by whoever reads by it.
+        let held = start < end && end <= self.file.len() && end - start <= HELD_BYTES;
+        if held { self.file.holding(start..end) } else { Ok(self.file.clone()) }
     }
 
     fn for_each_row_of(

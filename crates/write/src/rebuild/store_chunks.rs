@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -16,23 +17,41 @@ const HEADER_READ_BYTES: u64 = 1024;
 
 /// A [`StoreRead`] as a [`ChunkReader`]; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct StoreChunks(Arc<dyn StoreRead>);
+pub(crate) struct StoreChunks {
+    file: Arc<dyn StoreRead>,
+    /// A stretch of the file that is in memory, and where it begins.
+    held: (u64, Bytes),
+}
 
 impl StoreChunks {
     pub(crate) fn new(file: Box<dyn StoreRead>) -> Self {
-        Self(Arc::from(file))
+        Self { file: Arc::from(file), held: (0, Bytes::new()) }
+    }
+
+    /// The same file, with a stretch of it fetched by one read: the parquet crate asks for each page's header and for each
+    /// page, and where the file is an object, every read is a request.
+    pub(crate) fn holding(&self, stretch: Range<u64>) -> Result<Self> {
+        let bytes = self.file.read_at(stretch.start, (stretch.end - stretch.start) as usize)?;
+        Ok(Self { file: Arc::clone(&self.file), held: (stretch.start, bytes) })
+    }
+
+    /// What is held from `start` on; nothing where that is not in the stretch.
+    fn held_from(&self, start: u64) -> Bytes {
+        let (begin, bytes) = &self.held;
+        let at = start.checked_sub(*begin).and_then(|at| usize::try_from(at).ok()).filter(|at| *at < bytes.len());
+        at.map_or_else(Bytes::new, |at| bytes.slice(at..))
     }
 }
 
 impl fmt::Debug for StoreChunks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StoreChunks").field(&self.0.len_bytes()).finish()
+        f.debug_tuple("StoreChunks").field(&self.len()).finish()
     }
 }
 
 impl Length for StoreChunks {
     fn len(&self) -> u64 {
-        self.0.len_bytes()
+        self.file.len_bytes()
     }
 }
 
@@ -40,11 +59,17 @@ impl ChunkReader for StoreChunks {
     type T = SequentialRead;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        Ok(SequentialRead { file: self.0.clone(), offset: start, ahead: Bytes::new() })
+        let ahead = self.held_from(start);
+        Ok(SequentialRead { file: self.file.clone(), offset: start + ahead.len() as u64, ahead })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        Ok(self.0.read_at(start, length)?)
+        let mut held = self.held_from(start);
+        if held.len() >= length {
+            held.truncate(length);
+            return Ok(held);
+        }
+        Ok(self.file.read_at(start, length)?)
     }
 }
 
