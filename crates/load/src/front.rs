@@ -3,12 +3,12 @@
 //! In goes a file's [`Content`], and which stretches of it are still to be done; out come the chunks of these, and lines
 //! that are too long, put aside in the store. What an earlier process has done is read for its hash alone. A front is
 //! behind a lock: who pulls reads, decompresses, frames, hashes what is not large, and parses what it got after letting go. Lines
-//! larger than [`LARGE_LINE_BYTES`] are in memory one at a time in the whole run.
+//! that are large are in memory one at a time in the whole run (`large_lines`).
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lakehaul_parse::{Chunk, Framed, Framer, LongLinePiece};
@@ -20,6 +20,7 @@ use crate::content::{Content, Received};
 use crate::hashing::PieceHash;
 use crate::inputs::{Place, StoredFile};
 use crate::journal::replay::Gap;
+use crate::large_lines::{LargeLineGate, LargeLinePass};
 use crate::pipe::PipeReader;
 
 /// The least space that is worth a read.
@@ -408,43 +409,6 @@ impl Aside {
     }
 }
 
-/// Lets one large line into memory at a time.
-#[derive(Debug, Default)]
-pub(crate) struct LargeLineGate {
-    taken: Mutex<bool>,
-    left: Condvar,
-}
-
-/// The right to hold a large line.
-#[derive(Debug)]
-pub(crate) struct LargeLinePass {
-    gate: Arc<LargeLineGate>,
-}
-
-impl LargeLineGate {
-    /// None while another line is in memory.
-    fn enter(gate: &Arc<LargeLineGate>) -> Option<LargeLinePass> {
-        let was_taken = std::mem::replace(&mut *gate.taken(), true);
-        (!was_taken).then(|| LargeLinePass { gate: Arc::clone(gate) })
-    }
-
-    /// Waits until a line has left, but no longer than `at_most`.
-    pub(crate) fn wait(&self, at_most: Duration) {
-        drop(self.left.wait_timeout(self.taken(), at_most));
-    }
-
-    fn taken(&self) -> MutexGuard<'_, bool> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for LargeLinePass {
-    fn drop(&mut self) {
-        *self.gate.taken() = false;
-        self.gate.left.notify_all();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use lakehaul_write::store::LocalStore;
@@ -588,15 +552,6 @@ mod tests {
                 assert_eq!(end, whole_end);
             }
         }
-    }
-
-    #[test]
-    fn one_large_line_at_a_time() {
-        let gate = Arc::default();
-        let first = LargeLineGate::enter(&gate);
-        assert!(first.is_some() && LargeLineGate::enter(&gate).is_none());
-        drop(first);
-        assert!(LargeLineGate::enter(&gate).is_some());
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod schedule;
 mod bell;
 mod pipe;
 mod front;
+mod large_lines;
 mod hashing;
 pub mod stores;
 mod content;

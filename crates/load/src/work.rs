@@ -21,12 +21,12 @@ use rayon::ThreadPool;
 use crate::asides::{Asides, Kind, assemble, tabulate_deleted};
 use crate::begun::{Begun, BegunFiles, Start, take_up};
 use crate::export::ExportFacts;
-use crate::front::LargeLineGate;
 use crate::inputs::PlannedFile;
 use crate::journal::keeper::{self, Keeper};
 use crate::journal::record::{FileRecord, TypeCounts};
 use crate::journal::staging;
 use crate::kept::Kept;
+use crate::large_lines::LargeLineGate;
 use crate::plan::Plan;
 use crate::schedule::Schedule;
 use crate::{
