@@ -142,12 +142,12 @@ pub fn write(file: &ExportFile, chunk: &Chunk, folder: &Path) -> u64 {
     receipts.iter().map(|receipt| receipt.bytes).sum()
 }
 
-/// A whole `lakehaul load` of a folder by two threads; how many rows.
-pub fn load(source: &Path, lake: &Path) -> u64 {
+/// A whole `lakehaul load` of a folder by so many threads; how many rows.
+pub fn load(source: &Path, lake: &Path, threads: usize) -> u64 {
     let request = LoadRequest {
         inputs: vec![Input::Path(source.to_owned())],
         lake: lake.to_string_lossy().into_owned(),
-        options: LoadOptions { threads: 2, ..LoadOptions::default() },
+        options: LoadOptions { threads, ..LoadOptions::default() },
     };
     let summary = lakehaul_load::load(&request, &SystemClock, &Silent).expect("a load of sound files");
     summary.tables.iter().map(|table| table.rows).sum()

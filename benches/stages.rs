@@ -140,7 +140,7 @@ fn load(criterion: &mut Criterion, data: &Data) {
     let mut group = data.group(criterion, "load");
     let two = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("two threads");
     group.bench_function("lakehaul, 2 threads", |b| {
-        b.iter_batched(temporary, |(_guard, out)| ours::load(data.folder.path(), &out), BatchSize::PerIteration);
+        b.iter_batched(temporary, |(_guard, out)| ours::load(data.folder.path(), &out, 2), BatchSize::PerIteration);
     });
     if data.peer_reads {
         group.bench_function("arrow-json, sampled schema, 2 threads", |b| {
@@ -167,7 +167,7 @@ fn export(criterion: &mut Criterion, data: &Data) {
         b.iter_batched(temporary, |(_guard, out)| ours::export(&sim.base_url(), &out), BatchSize::PerIteration);
     });
     group.bench_function("lakehaul, 2 threads, load of the same files", |b| {
-        b.iter_batched(temporary, |(_guard, out)| ours::load(data.folder.path(), &out), BatchSize::PerIteration);
+        b.iter_batched(temporary, |(_guard, out)| ours::load(data.folder.path(), &out, 2), BatchSize::PerIteration);
     });
 }
 

@@ -9,6 +9,7 @@ of the source file that it comes from. Shares move by a point or two from turn t
 
 Besides, where strace is: how often the load by --threads threads calls the kernel, and how often a thread has to wait for
 another (futex), in all and for each gigabyte; strace slows the load down, which makes meetings more likely, not fewer.
+Last, how many blocks of memory another thread freed than the one that had allocated them (benches/compare/frees.rs).
 """
 
 import argparse
@@ -122,6 +123,9 @@ def main():
         print(f"\ncalls of the kernel by {arguments.threads} threads, in all and a gigabyte of NDJSON:")
         for name in ("read", "write", "fsync", "fdatasync", "madvise", "mmap", "futex"):
             print(f"    {name:10} {calls.get(name, 0):7,} {calls.get(name, 0) / in_bytes * 1e9:9,.0f}")
+    with tempfile.TemporaryDirectory(dir=arguments.out) as temporary:
+        command = [RELEASE / "compare-frees", arguments.folder, Path(temporary, "lake"), str(arguments.threads)]
+        print("\nmemory:", subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 if __name__ == "__main__":

@@ -58,11 +58,11 @@ def sections(data, arguments):
     yield "Against its peers, Synthea lines copied", script("run.py", synthea, *prototype)
     for seed, folder in zip(SEEDS, generated, strict=True):
         yield f"Against its peers, generated members, seed {seed}", script("run.py", folder, *prototype)
-    yield "One thread", script("run.py", synthea, "--threads", 1, "--without", "duckdb")
+    yield "More threads: speed up to this machine's cores, and memory", script("threads.py", synthea)
     yield "Where the time goes", script("costs.py", synthea)
     yield "More cores: a model", script("scale.py")
     yield "Shapes of resources", script("shapes.py", synthea, data / "shapes", "--run", "--repeat", 5)
-    yield "Small files", script("small.py", synthea)
+    yield "Small files", script("small.py", synthea, "--repeat", 9)
     yield "Over loopback", script("export.py", synthea)
     yield "The lake's size and queries, beside DuckDB's", script("lake_size.py", synthea)
 
