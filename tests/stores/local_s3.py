@@ -31,14 +31,20 @@ def environment(endpoint, **more):
 
 
 def run(program, *words, endpoint, expect=0, **more):
-    """Runs lakehaul to its end; `expect`: the exit code, or None for any."""
-    ended = subprocess.run([program, *words], env=environment(endpoint, **more), capture_output=True, text=True)
+    """Runs lakehaul with a local S3 server to its end; `expect`: the exit code, or None for any."""
+    return run_in(environment(endpoint, **more), program, *words, expect=expect)
+
+
+def run_in(environ, program, *words, expect=0):
+    ended = subprocess.run([program, *words], env=environ, capture_output=True, text=True)
     assert expect is None or ended.returncode == expect, f"{words}: {ended.returncode}, not {expect}\n{ended.stderr}"
     return ended
 
 
 class LocalS3:
     """moto's server while it is used in a `with`, and a client of it."""
+
+    scheme, secret, no_such_place = "s3", SECRET, "there is no such bucket.*NoSuchBucket"
 
     def __enter__(self):
         self.port = free_port()
@@ -63,6 +69,9 @@ class LocalS3:
         self.process.kill()
         self.process.wait()
 
+    def environment(self):
+        return environment(self.endpoint)
+
     def make(self, bucket):
         self.client.create_bucket(Bucket=bucket)
 
@@ -77,11 +86,14 @@ class LocalS3:
     def get(self, bucket, key):
         return self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
 
+    def delete(self, bucket, key):
+        self.client.delete_object(Bucket=bucket, Key=key)
+
     def remove(self, bucket):
         for upload in self.uploads(bucket):
             self.client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
         for key in self.objects(bucket):
-            self.client.delete_object(Bucket=bucket, Key=key)
+            self.delete(bucket, key)
         self.client.delete_bucket(Bucket=bucket)
 
     def filesystem(self):
