@@ -5,6 +5,7 @@
 
 mod lakehaul;
 mod inputs;
+mod web;
 mod corpus;
 mod again;
 mod bad_inputs;

@@ -16,6 +16,7 @@ mod place;
 mod store;
 mod stream;
 mod upload;
+mod web;
 
 use std::future::Future;
 use std::io;

@@ -15,14 +15,18 @@ use object_store::{ObjectStore, ObjectStoreScheme, RetryConfig};
 use url::Url;
 
 use crate::failure::failure;
+use crate::web::Web;
 
 /// How long a request is tried again that the store is too busy for, or that gets no answer.
 const RETRY_AT_MOST: Duration = Duration::from_secs(120);
 
 /// Schemes of stores.
-const SCHEMES: [&str; 8] = ["s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss"];
+const SCHEMES: [&str; 10] = ["s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https"];
 
-const NO_SCHEME: &str = "its scheme is none of s3, gs, az, abfs";
+const NO_SCHEME: &str = "its scheme is none of s3, gs, az, abfs, https";
+
+/// A URL stands in the ledger and in messages.
+const HAS_SECRET: &str = "it has a password or a query (`?…`), which would be kept with the lake and shown; use a URL without, and                           give credentials by the environment";
 
 /// Whether `text` names a place in a store.
 fn is_url(text: &str) -> bool {
@@ -39,6 +43,7 @@ impl<T: ObjectStore + MultipartStore> Objects for T {}
 pub struct Bucket {
     pub(crate) objects: Arc<dyn Objects>,
     root: Path,
+    is_web: bool,
 }
 
 impl Bucket {
@@ -55,11 +60,15 @@ impl Bucket {
             return Err(wrong(&NO_SCHEME));
         }
         let parsed = Url::parse(url).map_err(|error| wrong(&error))?;
+        if parsed.query().is_some() || parsed.password().is_some() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, format!("a URL is refused: {HAS_SECRET}")));
+        }
         let (scheme, root) = ObjectStoreScheme::parse(&parsed).map_err(|error| wrong(&error))?;
         // A local server speaks plain HTTP; whoever names it so means it, unless an option says otherwise.
         let plain = options.iter().any(|(key, value)| is_endpoint(key) && value.starts_with("http://"));
         let plain = plain.then(|| ("allow_http".to_owned(), "true".to_owned()));
         let options: Vec<&(String, String)> = plain.iter().chain(options).collect();
+        let is_web = scheme == ObjectStoreScheme::Http;
         let objects: Arc<dyn Objects> = match scheme {
             ObjectStoreScheme::AmazonS3 => {
                 let builder = AmazonS3Builder::new().with_url(url).with_retry(retries());
@@ -76,9 +85,10 @@ impl Bucket {
                 let with = known(&options).fold(builder, |builder, (key, value)| builder.with_config(key, value));
                 Arc::new(with.build().map_err(failure)?)
             }
+            ObjectStoreScheme::Http => Arc::new(Web::of(&parsed, retries()).map_err(failure)?),
             _ => return Err(wrong(&NO_SCHEME)),
         };
-        Ok(Bucket { objects, root })
+        Ok(Bucket { objects, root, is_web })
     }
 
     /// A place in any store, such as one in memory.
@@ -87,7 +97,12 @@ impl Bucket {
     /// `root` is no path.
     pub fn within(objects: Arc<dyn Objects>, root: &str) -> io::Result<Bucket> {
         let root = Path::parse(root).map_err(|error| io::Error::new(ErrorKind::InvalidInput, error.to_string()))?;
-        Ok(Bucket { objects, root })
+        Ok(Bucket { objects, root, is_web: false })
+    }
+
+    /// Whether it is on a web server, where what is named can be read, and nothing else can be done.
+    pub fn is_web(&self) -> bool {
+        self.is_web
     }
 
     /// Whether some kind of store knows an option of this name.
@@ -125,6 +140,7 @@ fn is_endpoint(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     matches!(AmazonS3ConfigKey::from_str(&key), Ok(AmazonS3ConfigKey::Endpoint))
         || matches!(AzureConfigKey::from_str(&key), Ok(AzureConfigKey::Endpoint))
+        || matches!(GoogleConfigKey::from_str(&key), Ok(GoogleConfigKey::BaseUrl))
 }
 
 /// The options that this kind of store knows.

@@ -355,6 +355,21 @@ impl Store for BucketStore {
         })?
     }
 
+    fn dated(&self, path: &str) -> io::Result<DatedFile> {
+        let (bucket, at) = (self.bucket(), self.shared.bucket.at(path)?);
+        match wait(async move { bucket.objects.head(&at).await })? {
+            Ok(ObjectMeta { size, last_modified, .. }) => {
+                Ok(DatedFile { path: path.to_owned(), bytes: size, modified: Some(last_modified.into()) })
+            }
+            // It may be in segments.
+            Err(Error::NotFound { .. }) => {
+                let bytes = self.open(path)?.len_bytes();
+                Ok(DatedFile { path: path.to_owned(), bytes, modified: None })
+            }
+            Err(error) => Err(failure(error)),
+        }
+    }
+
     fn stream(&self, path: &str, from: u64) -> io::Result<Box<dyn Read + Send>> {
         stream(self.bucket(), self.shared.bucket.at(path)?, from)
     }

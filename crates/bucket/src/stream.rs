@@ -6,8 +6,9 @@ use std::sync::mpsc::{Receiver, channel};
 
 use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStoreExt};
+use object_store::{Error, GetOptions, GetRange, ObjectStoreExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::failure::failure;
@@ -25,14 +26,22 @@ pub(crate) fn stream(bucket: Bucket, path: Path, from: u64) -> io::Result<Box<dy
     let (send, pieces) = channel();
     runtime()?.spawn(async move {
         let room = Arc::new(Semaphore::new(AHEAD_KB as usize));
-        let mut stream = match get(&bucket, &path, from).await {
-            Ok(stream) => stream,
+        let (mut stream, mut unwanted) = match get(&bucket, &path, from).await {
+            Ok(found) => found,
             Err(error) => {
                 let _ = send.send((Err(error), None));
                 return;
             }
         };
-        while let Some(piece) = stream.next().await {
+        while let Some(mut piece) = stream.next().await {
+            if let Ok(bytes) = &mut piece {
+                let skipped = unwanted.min(bytes.len() as u64);
+                bytes.advance(skipped as usize);
+                unwanted -= skipped;
+                if bytes.is_empty() {
+                    continue;
+                }
+            }
             // One that is larger than all there is room for goes alone.
             let kb = piece.as_ref().map_or(0, |bytes| bytes.len() >> 10).clamp(1, AHEAD_KB as usize) as u32;
             let Ok(permit) = Arc::clone(&room).acquire_many_owned(kb).await else { return };
@@ -45,17 +54,23 @@ pub(crate) fn stream(bucket: Bucket, path: Path, from: u64) -> io::Result<Box<dy
     Ok(Box::new(Reader { pieces, now: None }))
 }
 
+/// The bytes, and how many of them are before `from`.
 async fn get(
     bucket: &Bucket,
     path: &Path,
     from: u64,
-) -> io::Result<futures_util::stream::BoxStream<'static, object_store::Result<Bytes>>> {
+) -> io::Result<(BoxStream<'static, object_store::Result<Bytes>>, u64)> {
     // No store gives a range of an empty object.
     let range = (from > 0).then_some(GetRange::Offset(from));
     match bucket.objects.get_opts(path, GetOptions { range, ..GetOptions::default() }).await {
-        Ok(found) => Ok(found.into_stream()),
+        Ok(found) => Ok((found.into_stream(), 0)),
+        // A web server need not know ranges.
+        Err(Error::NotSupported { .. }) if from > 0 => {
+            let whole = bucket.objects.get(path).await.map_err(failure)?;
+            Ok((whole.into_stream(), from))
+        }
         Err(error) if from > 0 => match bucket.objects.head(path).await {
-            Ok(meta) if meta.size <= from => Ok(futures_util::stream::empty().boxed()),
+            Ok(meta) if meta.size <= from => Ok((futures_util::stream::empty().boxed(), 0)),
             _ => Err(failure(error)),
         },
         Err(error) => Err(failure(error)),

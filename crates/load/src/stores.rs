@@ -33,24 +33,45 @@ pub fn knows_option(_: &str) -> bool {
     false
 }
 
-/// The store that `name` means; None: it is a path.
-pub(crate) fn open(name: &str) -> Result<Option<Arc<dyn Store>>, LoadError> {
-    if is_url(name) { open_url(name).map(Some) } else { Ok(None) }
+/// A place that inputs are in.
+pub(crate) struct Source {
+    pub(crate) store: Arc<dyn Store>,
+    /// It can tell what it has; a web server cannot.
+    pub(crate) lists: bool,
 }
 
+/// The store that a lake's name means; None: it is a path.
+pub(crate) fn open(name: &str) -> Result<Option<Arc<dyn Store>>, LoadError> {
+    if !is_url(name) {
+        return Ok(None);
+    }
+    let source = open_source(name)?;
+    if !source.lists {
+        let why = "a lake is in a folder or in a store (s3://, gs://, az://)";
+        return Err(LoadError::Usage(format!("{name} is on a web server, from which files can only be loaded; {why}")));
+    }
+    Ok(Some(source.store))
+}
+
+/// The store that an input's URL means.
 #[cfg(feature = "cloud")]
-fn open_url(name: &str) -> Result<Arc<dyn Store>, LoadError> {
+pub(crate) fn open_source(name: &str) -> Result<Source, LoadError> {
     let options = OPTIONS.get().map_or(&[][..], Vec::as_slice);
     let opened = lakehaul_bucket::Bucket::open(name, options);
     match opened {
-        Ok(bucket) => Ok(Arc::new(lakehaul_bucket::BucketStore::new(bucket, lakehaul_bucket::Habits::default()))),
+        Ok(bucket) => {
+            let lists = !bucket.is_web();
+            let store = Arc::new(lakehaul_bucket::BucketStore::new(bucket, lakehaul_bucket::Habits::default()));
+            Ok(Source { store, lists })
+        }
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(LoadError::Usage(error.to_string())),
         Err(source) => Err(LoadError::destination("open", name, source)),
     }
 }
 
+/// The store that an input's URL means.
 #[cfg(not(feature = "cloud"))]
-fn open_url(name: &str) -> Result<Arc<dyn Store>, LoadError> {
+pub(crate) fn open_source(name: &str) -> Result<Source, LoadError> {
     let why = "this build knows only local folders; build it with the feature `cloud`";
     Err(LoadError::Usage(format!("{name} is a place in a store; {why}")))
 }

@@ -58,6 +58,11 @@ pub trait Store: Send + Sync + Debug {
         };
         self.list(path)?.into_iter().map(dated).collect()
     }
+    /// How long a file is, and when it was last written.
+    fn dated(&self, path: &str) -> io::Result<DatedFile> {
+        let bytes = self.open(path)?.len_bytes();
+        Ok(DatedFile { path: path.to_owned(), bytes, modified: self.modified(path)? })
+    }
     /// Opens a file to be read from its byte `from` on to its end. One that is no longer than that has no bytes.
     fn stream(&self, path: &str, from: u64) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(Positioned { file: self.open(path)?, at: from }))

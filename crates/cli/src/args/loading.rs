@@ -17,7 +17,7 @@ use crate::size::Size;
 #[derive(Debug, clap::Args)]
 pub struct LoadArgs {
     /// NDJSON file (.ndjson, .ndjson.gz, .ndjson.zst), folder of such files, bulk manifest (.json), the URL of one of these in
-    /// a store (s3://, gs://, az://), or - for stdin
+    /// a store (s3://, gs://, az://) or of a file or manifest on a web server (https://), or - for stdin
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// How it is loaded.

@@ -1,6 +1,7 @@
 //! Inputs that are in a store: objects, what is below a prefix, manifests.
 //!
-//! What is a folder on a disk is a prefix here. One listing tells lengths and times of all that may be read.
+//! What is a folder on a disk is a prefix here. One listing tells lengths and times of all that may be read; a web server, which
+//! has none, is asked for each file.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -10,12 +11,14 @@ use std::time::UNIX_EPOCH;
 use lakehaul_write::store::{DatedFile, Store};
 
 use super::{ENDINGS, FileIdentity, List, Place, PlannedFile, StoredFile};
+use crate::LoadError;
 use crate::manifest::relative_path;
-use crate::{LoadError, stores};
+use crate::stores::{self, Source};
 
 /// What is below a prefix.
 struct Folder {
     store: Arc<dyn Store>,
+    lists: bool,
     /// Without a slash at its end.
     url: String,
     /// By their paths, relative to it.
@@ -31,6 +34,10 @@ impl List {
             trimmed == url && (url.ends_with(".json") || ENDINGS.iter().any(|ending| url.ends_with(ending)));
         if !is_object {
             let folder = Folder::open(trimmed, "")?;
+            if !folder.lists && trimmed != url {
+                let why = "a web server does not tell what it has";
+                return Err(LoadError::Usage(format!("{url} cannot be loaded: {why}; name the files, or a manifest")));
+            }
             if !folder.files.is_empty() || trimmed != url {
                 return self.push_prefix(&folder);
             }
@@ -71,26 +78,24 @@ impl Folder {
     /// Opens and lists what is at or below `name` in it.
     fn open(url: &str, name: &str) -> Result<Folder, LoadError> {
         let failed = |source| LoadError::Source { url: url.to_owned(), source };
-        let store = stores::open(url)?.ok_or_else(|| failed(ErrorKind::InvalidInput.into()))?;
+        let Source { store, lists } = stores::open_source(url)?;
         let files = match name {
+            "" if !lists => Vec::new(),
             "" => store.list_dated("").map_err(failed)?,
             // A listing of what is below a name does not have what is at it.
-            name => match store.open(name) {
+            name => match store.dated(name) {
                 Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-                Err(error) => return Err(failed(error)),
-                Ok(file) => {
-                    let modified = store.modified(name).map_err(failed)?;
-                    vec![DatedFile { path: name.to_owned(), bytes: file.len_bytes(), modified }]
-                }
+                found => vec![found.map_err(failed)?],
             },
         };
         let files = files.into_iter().map(|file| (file.path.clone(), file)).collect();
-        Ok(Folder { store, url: url.to_owned(), files })
+        Ok(Folder { store, lists, url: url.to_owned(), files })
     }
 
     /// One that is not there is found out when its turn comes.
     fn file(&self, path: &str) -> PlannedFile {
-        let identity = self.files.get(path).map(|file| {
+        let ask = || if self.lists { None } else { self.store.dated(path).ok() };
+        let identity = self.files.get(path).cloned().or_else(ask).map(|file| {
             let modified = file.modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
             FileIdentity { bytes: file.bytes, modified_nanos: modified.unwrap_or_default().as_nanos() }
         });
