@@ -17,7 +17,8 @@ from pathlib import Path
 
 from run import RELEASE, Contestant, load_command
 
-MEMORY_AT_MOST = 64 << 20
+MIB = 1 << 20
+MEMORY_AT_MOST = 64
 
 
 def main():
@@ -45,21 +46,22 @@ def main():
 
     print(f"{in_bytes / 1e6:,.0f} MB, {os.cpu_count()} cores, medians of {arguments.repeat} turns\n")
     print(f"{'threads':>7} {'seconds':>8} {'(spread)':>15} {'CPU s':>7} {'faster by':>10} {'peak MiB':>9} {'MiB a further thread':>21}")
-    before, most = None, 0
+    before, two, since_two = None, None, []
+    further_of = lambda peak, count, known: (peak - known[1]) / (count - known[0]) / MIB
     for count, one in found.items():
         seconds, peak = statistics.median(one.seconds), statistics.median(one.peak_bytes)
         spread = f"{min(one.seconds):.2f} – {max(one.seconds):.2f}"
         faster = statistics.median(found[counts[0]].seconds) / seconds
-        further = ""
-        if before:
-            grown = (peak - before[1]) / (count - before[0])
-            # One core alone is not what the memory is measured from.
-            most = max(most, grown) if before[0] > 1 else most
-            further = f"{grown / (1 << 20):21.0f}"
-        print(f"{count:7} {seconds:8.2f} {spread:>15} {statistics.median(one.cpu_seconds):7.2f} {faster:8.2f} × {peak / (1 << 20):9.0f} {further}")
+        further = f"{further_of(peak, count, before):21.0f}" if before else ""
+        if two:
+            since_two.append(further_of(peak, count, two))
+            further = f"{further}   {since_two[-1]:.0f} since two"
+        print(f"{count:7} {seconds:8.2f} {spread:>15} {statistics.median(one.cpu_seconds):7.2f} {faster:8.2f} × {peak / MIB:9.0f} {further}")
         before = (count, peak)
-    if most:
-        print(f"\nfrom two threads on: {'at most' if most <= MEMORY_AT_MOST else 'MORE THAN'} {MEMORY_AT_MOST >> 20} MiB a further thread")
+        two = two or (before if count == 2 else None)
+    if since_two:
+        most = max(since_two)
+        print(f"\nsince two threads: {most:.0f} MiB a further thread, {'at most' if most <= MEMORY_AT_MOST else 'MORE THAN'} {MEMORY_AT_MOST}")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 //! A file comes onto the schedule when its bytes can be read: those of a load all at the start, those of an export as
 //! they arrive. A worker stays with a file while there is something to read and nobody else waits longer, takes the
 //! largest file that nobody has begun, and once all are begun helps with the one that has most to read. So two thousand
-//! small files and one huge file both keep every worker busy.
+//! small files and one huge file both keep every worker busy. Small files come last, and a worker stays with their type: who
+//! turns from table to table has a part of each, whose columns are all to be encoded.
 
-use std::collections::BinaryHeap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -16,10 +18,13 @@ use crate::front::{Front, Pulled};
 use crate::inputs::{Place, PlannedFile};
 use crate::journal::record::FileEnd;
 use crate::journal::replay::BegunFile;
-use crate::{Event, LoadError, Observer, OutputFile, Progress};
+use crate::{Event, LoadError, LoadOptions, Observer, OutputFile, Progress};
 
 /// What an input without a size is taken for: more than any file.
 const UNKNOWN_BYTES: u64 = u64::MAX / 2;
+
+/// Files of no more than this are small: a chunk, which nobody can help with.
+const SMALL_BYTES: u64 = LoadOptions::CHUNK_BYTES as u64;
 
 /// So many chunks in a row are pulled from a server's file that brings more than a chunk at a time: the tables of its type are
 /// in the cache, and what has been guessed still holds. Then the others get their turn, before their server gives up.
@@ -38,13 +43,18 @@ pub(crate) struct Schedule {
 #[derive(Default)]
 struct Board {
     all: Vec<Arc<Reading>>,
-    /// Nobody has begun them: size, and place in `all`, the first one first.
-    waiting: BinaryHeap<(u64, std::cmp::Reverse<usize>)>,
+    /// Nobody has begun them.
+    waiting: Waiting,
+    /// The same of small files, by the type that they are declared to have; none of a type: no entry.
+    small: BTreeMap<Option<String>, Waiting>,
     /// Begun, and not known to be exhausted.
     open: Vec<Arc<Reading>>,
     /// No more files come.
     closed: bool,
 }
+
+/// Files by size, and their places in `all`, the first one first.
+type Waiting = BinaryHeap<(u64, Reverse<usize>)>;
 
 /// What a worker does next.
 pub(crate) enum Turn {
@@ -99,7 +109,11 @@ impl Schedule {
         let reading = Arc::new(Reading::new(at, file, begun));
         let mut board = self.board();
         let place = board.all.len();
-        board.waiting.push((reading.size, std::cmp::Reverse(place)));
+        let waiting = match reading.size {
+            0..=SMALL_BYTES => board.small.entry(reading.file.declared_type.clone()).or_default(),
+            _ => &mut board.waiting,
+        };
+        waiting.push((reading.size, Reverse(place)));
         board.all.push(reading);
         drop(board);
         self.bell.ring();
@@ -146,7 +160,7 @@ impl Schedule {
         }
         let mut board = self.board();
         board.open.retain(|reading| !reading.is_exhausted());
-        if let Some((_, std::cmp::Reverse(place))) = board.waiting.pop() {
+        if let Some(place) = board.begin(current) {
             let reading = Arc::clone(&board.all[place]);
             board.open.push(Arc::clone(&reading));
             return Turn::File(reading);
@@ -183,6 +197,25 @@ impl Schedule {
 
     fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Board {
+    /// The place of the file that is begun next by a worker that has pulled from `last` before.
+    fn begin(&mut self, last: Option<&Arc<Reading>>) -> Option<usize> {
+        if let Some((_, Reverse(place))) = self.waiting.pop() {
+            return Some(place);
+        }
+        let own = last.map(|last| &last.file.declared_type).filter(|of| self.small.contains_key(*of));
+        let has_somebody = |of: &Option<String>| self.open.iter().any(|reading| reading.file.declared_type == *of);
+        let most = || self.small.iter().max_by_key(|(of, files)| (!has_somebody(of), files.len())).map(|(of, _)| of);
+        let of = own.or_else(most)?.clone();
+        let files = self.small.get_mut(&of)?;
+        let (_, Reverse(place)) = files.pop()?;
+        if files.is_empty() {
+            self.small.remove(&of);
+        }
+        Some(place)
     }
 }
 
@@ -396,6 +429,29 @@ mod tests {
             most.exhausted.store(true, Relaxed);
         }
         assert!(matches!(schedule.turn(None, None), Turn::Done));
+    }
+
+    #[test]
+    fn a_worker_stays_with_the_type_of_small_files() {
+        let of = |resource_type: &str, size| PlannedFile {
+            declared_type: Some(resource_type.to_owned()),
+            ..file(Some(size), Place::Stdin)
+        };
+        let types = ["Claim", "Patient", "Claim", "Patient", "Claim", "Group"];
+        let files = types.into_iter().map(|resource_type| of(resource_type, 100));
+        let schedule = schedule_of(files.chain([of("Patient", SMALL_BYTES + 1)]).collect());
+        let mut workers = [None, None];
+        let mut begun = Vec::new();
+        for worker in [0, 1, 0, 1, 0, 1, 0] {
+            let before: Option<Arc<Reading>> = workers[worker].take();
+            before.iter().for_each(|reading| reading.exhausted.store(true, Relaxed));
+            let reading = picked(schedule.turn(before.as_ref(), None));
+            begun.push((worker, reading.file.declared_type.clone().unwrap()));
+            workers[worker] = Some(reading);
+        }
+        // The large one, then what there is most of; each its own; where that is done, what nobody has.
+        let expected = ["Patient", "Claim", "Patient", "Claim", "Patient", "Claim", "Group"];
+        assert_eq!(begun, expected.into_iter().enumerate().map(|(at, of)| (at % 2, of.to_owned())).collect::<Vec<_>>());
     }
 
     #[test]
