@@ -26,7 +26,8 @@ const SCHEMES: [&str; 10] = ["s3", "s3a", "gs", "az", "azure", "adl", "abfs", "a
 const NO_SCHEME: &str = "its scheme is none of s3, gs, az, abfs, https";
 
 /// A URL stands in the ledger and in messages.
-const HAS_SECRET: &str = "it has a password or a query (`?…`), which would be kept with the lake and shown; use a URL without, and                           give credentials by the environment";
+const HAS_SECRET: &str = "it names a user or has a query (`?…`), which would be kept with the lake and shown; use a URL without, and \
+                          give credentials by the environment";
 
 /// Whether `text` names a place in a store.
 fn is_url(text: &str) -> bool {
@@ -60,7 +61,9 @@ impl Bucket {
             return Err(wrong(&NO_SCHEME));
         }
         let parsed = Url::parse(url).map_err(|error| wrong(&error))?;
-        if parsed.query().is_some() || parsed.password().is_some() {
+        // Azure's own URLs name a container where others have a user.
+        let names_user = parsed.scheme().starts_with("http") && !parsed.username().is_empty();
+        if parsed.query().is_some() || parsed.password().is_some() || names_user {
             return Err(io::Error::new(ErrorKind::InvalidInput, format!("a URL is refused: {HAS_SECRET}")));
         }
         let (scheme, root) = ObjectStoreScheme::parse(&parsed).map_err(|error| wrong(&error))?;

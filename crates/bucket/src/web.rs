@@ -171,9 +171,14 @@ mod tests {
         assert!(store.dated("secret").unwrap_err().to_string().contains("only to who logs in"));
         assert_eq!(store.put("new", b"x").unwrap_err().kind(), std::io::ErrorKind::Unsupported);
         assert!(store.list("").expect("nothing").is_empty());
-        for url in ["https://host/file?token=t0psecret", "https://me:t0psecret@host/file"] {
+        for url in
+            ["https://host/file?token=t0psecret", "https://me:t0psecret@host/file", "https://t0psecret@host/file"]
+        {
             let refused = Bucket::open(url, &[]).unwrap_err().to_string();
-            assert!(refused.contains("would be kept with the lake") && !refused.contains("t0psecret"), "{refused}");
+            assert!(
+                refused.contains("and give credentials by the environment") && !refused.contains("t0psecret"),
+                "{refused}"
+            );
         }
     }
 }
