@@ -46,22 +46,20 @@ def main():
 
     print(f"{in_bytes / 1e6:,.0f} MB, {os.cpu_count()} cores, medians of {arguments.repeat} turns\n")
     print(f"{'threads':>7} {'seconds':>8} {'(spread)':>15} {'CPU s':>7} {'faster by':>10} {'peak MiB':>9} {'MiB a further thread':>21}")
-    before, two, since_two = None, None, []
-    further_of = lambda peak, count, known: (peak - known[1]) / (count - known[0]) / MIB
-    for count, one in found.items():
-        seconds, peak = statistics.median(one.seconds), statistics.median(one.peak_bytes)
-        spread = f"{min(one.seconds):.2f} – {max(one.seconds):.2f}"
+    peaks = {count: statistics.median(one.peak_bytes) / MIB for count, one in found.items()}
+    further_of = lambda count, since: (peaks[count] - peaks[since]) / (count - since)
+    for before, count in zip([None, *counts], counts):
+        one = found[count]
+        seconds, spread = statistics.median(one.seconds), f"{min(one.seconds):.2f} – {max(one.seconds):.2f}"
         faster = statistics.median(found[counts[0]].seconds) / seconds
-        further = f"{further_of(peak, count, before):21.0f}" if before else ""
-        if two:
-            since_two.append(further_of(peak, count, two))
-            further = f"{further}   {since_two[-1]:.0f} since two"
-        print(f"{count:7} {seconds:8.2f} {spread:>15} {statistics.median(one.cpu_seconds):7.2f} {faster:8.2f} × {peak / MIB:9.0f} {further}")
-        before = (count, peak)
-        two = two or (before if count == 2 else None)
+        further = f"{further_of(count, before):21.0f}" if before else ""
+        print(f"{count:7} {seconds:8.2f} {spread:>15} {statistics.median(one.cpu_seconds):7.2f} {faster:8.2f} × {peaks[count]:9.0f} {further}")
+    # One core alone is not what memory is measured from.
+    since_two = {count: further_of(count, 2) for count in counts if count > 2 and 2 in peaks}
     if since_two:
-        most = max(since_two)
-        print(f"\nsince two threads: {most:.0f} MiB a further thread, {'at most' if most <= MEMORY_AT_MOST else 'MORE THAN'} {MEMORY_AT_MOST}")
+        told = ", ".join(f"{further:.0f} ({count})" for count, further in since_two.items())
+        judged = "at most" if max(since_two.values()) <= MEMORY_AT_MOST else "MORE THAN"
+        print(f"\nMiB a further thread since two: {told}: {judged} {MEMORY_AT_MOST}")
 
 
 if __name__ == "__main__":
