@@ -1,14 +1,12 @@
 """A local server of Azure blobs (azurite, from npm), as `local_s3` has one of S3."""
 
-import os
 import subprocess
 import tempfile
-import time
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
-from local_s3 import free_port
+from local_s3 import environment_with, free_port, wait_for
 
 # What azurite knows without being told; the key is printed in its documentation.
 ACCOUNT = "devstoreaccount1"
@@ -30,14 +28,8 @@ class LocalAzure:
         options = ["--location", self.folder.name, "--blobHost", "127.0.0.1", "--blobPort", str(self.port), "--skipApiVersionCheck"]
         self.process = subprocess.Popen([self.program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.client = BlobServiceClient(f"{self.endpoint}/{ACCOUNT}", credential=KEY, retry_total=0)
-        for _ in range(150):
-            try:
-                self.client.get_service_properties()
-                return self
-            except Exception:
-                time.sleep(0.2)
-        self.__exit__()
-        raise RuntimeError("azurite does not start")
+        wait_for(self.process, self.client.get_service_properties)
+        return self
 
     def __exit__(self, *_):
         self.process.kill()
@@ -45,10 +37,12 @@ class LocalAzure:
         self.folder.cleanup()
 
     def environment(self):
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "LAKEHAUL_"))}
-        keys = {"AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT, "AZURE_STORAGE_ACCOUNT_KEY": KEY}
-        emulator = {"AZURE_STORAGE_USE_EMULATOR": "true", "AZURITE_BLOB_STORAGE_URL": self.endpoint}
-        return own | keys | emulator | {"HOME": "/nonexistent"}
+        return environment_with(
+            AZURE_STORAGE_ACCOUNT_NAME=ACCOUNT,
+            AZURE_STORAGE_ACCOUNT_KEY=KEY,
+            AZURE_STORAGE_USE_EMULATOR="true",
+            AZURITE_BLOB_STORAGE_URL=self.endpoint,
+        )
 
     def make(self, container):
         self.client.create_container(container)

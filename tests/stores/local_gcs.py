@@ -4,13 +4,11 @@ The two differ in what lakehaul relies on: conditions are on an object's generat
 from the ETag. Nothing checks credentials.
 """
 
-import email.message
-import os
 import re
 import threading
 import urllib.parse
 
-from local_s3 import KEY, REGION, LocalS3, Proxy, Request, refusal
+from local_s3 import KEY, REGION, LocalS3, Proxy, Request, environment_with, refusal
 
 TOKEN = "very-secret-0123456789"
 # moto keeps things from who names nobody, and looks no closer.
@@ -34,8 +32,7 @@ class LocalGcs(LocalS3):
         super().__exit__()
 
     def environment(self):
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "LAKEHAUL_"))}
-        return own | {"GOOGLE_BASE_URL": self.proxy.endpoint, "GOOGLE_BEARER_TOKEN": TOKEN, "HOME": "/nonexistent"}
+        return environment_with(GOOGLE_BASE_URL=self.proxy.endpoint, GOOGLE_BEARER_TOKEN=TOKEN)
 
     def meet(self, request, _):
         condition = request.headers.get(CONDITION)
@@ -53,8 +50,7 @@ class LocalGcs(LocalS3):
         return generation_of(found) if found.status == 200 else "0"
 
     def translated(self, request):
-        headers = email.message.Message()
-        headers["Authorization"] = SIGNED
+        headers = {"Authorization": SIGNED}
         for name, value in request.headers.items():
             if name.lower() == "x-goog-copy-source":
                 headers["x-amz-copy-source"] = "/" + value

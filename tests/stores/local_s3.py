@@ -23,11 +23,28 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def environment_with(**variables):
+    """An environment for lakehaul that has nothing of the machine's own settings of stores."""
+    settings = ("AWS_", "AZURE_", "GOOGLE_", "LAKEHAUL_")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(settings)}
+    return own | {"HOME": "/nonexistent"} | variables
+
+
 def environment(endpoint, **more):
-    """What lakehaul's environment is: nothing of the machine's own settings."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LAKEHAUL_"))}
-    keys = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": REGION}
-    return own | keys | {"AWS_ENDPOINT_URL": endpoint, "HOME": "/nonexistent"} | more
+    """The environment for a local S3 server."""
+    keys = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": REGION, "AWS_ENDPOINT_URL": endpoint}
+    return environment_with(**keys | more)
+
+
+def wait_for(server, ask):
+    """Asks until it is answered; `server` is a process that has just been started."""
+    for _ in range(150):
+        try:
+            return ask()
+        except Exception:
+            time.sleep(0.2)
+    server.kill()
+    raise RuntimeError(f"{server.args[:3]} does not start")
 
 
 def run(program, *words, endpoint, expect=0, **more):
@@ -56,14 +73,8 @@ class LocalS3:
         self.client = boto3.client(
             "s3", endpoint_url=self.endpoint, aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name=REGION
         )
-        for _ in range(150):
-            try:
-                self.client.list_buckets()
-                return self
-            except Exception:
-                time.sleep(0.2)
-        self.process.kill()
-        raise RuntimeError("moto does not start")
+        wait_for(self.process, self.client.list_buckets)
+        return self
 
     def __exit__(self, *_):
         self.process.kill()
