@@ -38,16 +38,6 @@ pub(crate) fn bit_width(max: u64) -> u32 {
     64 - max.leading_zeros()
 }
 
-/// The least width from `width` bits on at which a value fills whole bytes, or several fill one: zstd sees bytes, and finds
-/// what repeats only where it begins at one.
-pub(crate) fn aligned(width: u32) -> u32 {
-    match width {
-        0..=2 => width,
-        3..=4 => 4,
-        wider => wider.next_multiple_of(8),
-    }
-}
-
 /// Appends `values`, each below 2^`width`, without any length in front.
 ///
 /// Runs of eight equal values and more become RLE runs where they begin at a multiple of eight from the last run, the

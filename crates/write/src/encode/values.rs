@@ -181,7 +181,13 @@ impl PageValues for BytesLeaf {
 }
 
 fn encode_ids(ids: &[u32], entries: usize, out: &mut Vec<u8>) {
-    let width = hybrid::aligned(hybrid::bit_width(entries.saturating_sub(1) as u64)).max(1);
+    // An id fills whole bytes, or several fill one: zstd sees bytes, and finds what repeats only where it begins at one.
+    let width = match hybrid::bit_width(entries.saturating_sub(1) as u64) {
+        0..=1 => 1,
+        2 => 2,
+        3..=4 => 4,
+        wider => wider.next_multiple_of(8),
+    };
     out.push(width as u8);
     hybrid::encode(ids, width, out);
 }
