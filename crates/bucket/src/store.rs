@@ -9,7 +9,6 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt};
@@ -341,18 +340,6 @@ impl Store for BucketStore {
         }
         let file = self.open(path)?;
         file.read_at(0, usize::try_from(file.len_bytes()).map_err(io::Error::other)?)
-    }
-
-    fn modified(&self, path: &str) -> io::Result<Option<SystemTime>> {
-        let (bucket, at) = (self.bucket(), self.shared.bucket.at(path)?);
-        wait(async move {
-            match bucket.objects.head(&at).await {
-                Ok(meta) => Ok(Some(meta.last_modified.into())),
-                // It may be in segments; how old they are does not matter.
-                Err(Error::NotFound { .. }) => Ok(None),
-                Err(error) => Err(failure(error)),
-            }
-        })?
     }
 
     fn dated(&self, path: &str) -> io::Result<DatedFile> {

@@ -49,28 +49,22 @@ pub trait Store: Send + Sync + Debug {
     /// As [`list`](Self::list), and when each file was last written.
     fn list_dated(&self, path: &str) -> io::Result<Vec<DatedFile>> {
         let dated = |(path, bytes): (String, u64)| {
-            let modified = match self.modified(&path) {
+            let modified = match self.dated(&path) {
                 // It has gone since.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                modified => modified.map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?,
+                dated => dated.map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?.modified,
             };
             Ok(DatedFile { path, bytes, modified })
         };
         self.list(path)?.into_iter().map(dated).collect()
     }
-    /// How long a file is, and when it was last written.
+    /// How long a file is, and when it was last written, if the store can tell.
     fn dated(&self, path: &str) -> io::Result<DatedFile> {
-        let bytes = self.open(path)?.len_bytes();
-        Ok(DatedFile { path: path.to_owned(), bytes, modified: self.modified(path)? })
+        Ok(DatedFile { path: path.to_owned(), bytes: self.open(path)?.len_bytes(), modified: None })
     }
     /// Opens a file to be read from its byte `from` on to its end. One that is no longer than that has no bytes.
     fn stream(&self, path: &str, from: u64) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(Positioned { file: self.open(path)?, at: from }))
-    }
-    /// When a file was last written. `None`: the store cannot tell.
-    fn modified(&self, path: &str) -> io::Result<Option<SystemTime>> {
-        let _ = path;
-        Ok(None)
     }
     /// A small file's bytes.
     fn read(&self, path: &str) -> io::Result<Bytes> {

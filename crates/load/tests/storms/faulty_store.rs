@@ -8,11 +8,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use lakehaul_load::StoreLayer;
-use lakehaul_write::store::{Store, StoreLock, StoreRead, StoreSync, StoreWrite};
+use lakehaul_write::store::{DatedFile, Store, StoreLock, StoreRead, StoreSync, StoreWrite};
 
 /// What happens at the call that it is meant for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +46,7 @@ pub(crate) enum Op {
     Sync,
     Remove,
     List,
-    Modified,
+    Dated,
     Write,
     Flush,
     Finish,
@@ -366,8 +365,8 @@ impl Store for FaultyStore {
         self.call((Op::List, path, None), || self.inner.list(path), || {}, |_, _| {})
     }
 
-    fn modified(&self, path: &str) -> io::Result<Option<SystemTime>> {
-        self.call((Op::Modified, path, None), || self.inner.modified(path), || {}, |_, _| {})
+    fn dated(&self, path: &str) -> io::Result<DatedFile> {
+        self.call((Op::Dated, path, None), || self.inner.dated(path), || {}, |_, _| {})
     }
 
     /// Not counted: who dies lets go, and a lock that cannot be had is another promise's.

@@ -11,11 +11,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::{Store, StoreLock, StoreRead, StoreSync, StoreWrite};
+use super::{DatedFile, Store, StoreLock, StoreRead, StoreSync, StoreWrite};
 
 /// A folder as a store.
 #[derive(Debug)]
@@ -190,8 +189,9 @@ impl Store for LocalStore {
         Ok(files)
     }
 
-    fn modified(&self, path: &str) -> io::Result<Option<SystemTime>> {
-        fs::symlink_metadata(self.resolve(path)?)?.modified().map(Some)
+    fn dated(&self, path: &str) -> io::Result<DatedFile> {
+        let metadata = fs::symlink_metadata(self.resolve(path)?)?;
+        Ok(DatedFile { path: path.to_owned(), bytes: metadata.len(), modified: Some(metadata.modified()?) })
     }
 
     fn lock(&self, path: &str) -> io::Result<Option<Box<dyn StoreLock>>> {
