@@ -1,22 +1,26 @@
 #!/usr/bin/env python3
 """Do other programs read a lake's Delta tables as its ledger says, at every version?
 
-    delta.py LAKE [--require deltalake,sail]
+    delta.py LAKE [--require deltalake,sail,duckdb]
 
-Every version of every table is read with Python's deltalake (delta-rs) and with Sail (pysail, over Spark Connect); one that is
-not installed is skipped. Checked are:
+Every version of every table is read with Python's deltalake (delta-rs), with Sail (pysail, over Spark Connect) and with DuckDB
+(its extension delta, from PyPI: duckdb-extension-delta and the duckdb of that version); one that is not installed is skipped.
+Checked are:
 
 - a version has as many rows as the ledger (`_lake/runs`, `_lake/compactions`) makes of it: runs add theirs, or take the place
   of all; compactions change none;
 - the newest version has each row's `__run`, `__output_file` and `__line` once;
 - deltalake finds a row by its id, with the files that their statistics leave;
-- each file of the newest version has statistics of `id`, where the table has ids.
+- the newest version has statistics of each column that the table names for it, `id` among them where the table has ids;
+- DuckDB opens no file for a reference that no row has.
 
 Exit: 0 all agree; 1 something does not (each told on stderr); 2 usage; 77 no reader is installed.
 """
 
 import argparse
+import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -76,10 +80,59 @@ def with_deltalake(lake, tables):
             found = newest.to_pyarrow_table(filters=[("id", "=", ids[0])]).num_rows
             if found != ids.count(ids[0]):
                 findings.append(f"deltalake: {name} has the id of its first row {ids.count(ids[0])} times, {found} found")
-            actions = newest.get_add_actions(flatten=True)
-            if "min.id" not in actions.schema.names:
-                findings.append(f"deltalake: {name} has files without statistics of id")
+        named = statistics_columns(newest)
+        if ids and "id" not in named:
+            findings.append(f"deltalake: {name} names no statistics of id")
+        told = set(newest.get_add_actions(flatten=True).schema.names)
+        # A column that no file has yet is in no statistics.
+        untold = [column for column in named if f"null_count.{column}" not in told and has_values(table, column)]
+        if untold:
+            findings.append(f"deltalake: {name} has no statistics of {', '.join(untold)}")
     return findings
+
+
+def statistics_columns(table):
+    return table.metadata().configuration.get("delta.dataSkippingStatsColumns", "").split(",")
+
+
+def has_values(table, column):
+    import pyarrow.compute as compute
+
+    return compute.struct_field(table[column.split(".")[0]], column.split(".")[1:]).null_count < table.num_rows
+
+
+def with_duckdb(lake, tables):
+    import duckdb
+
+    found = importlib.util.find_spec("duckdb_extension_delta")
+    if found is None:
+        raise ImportError("duckdb-extension-delta")
+    (extension,) = Path(found.submodule_search_locations[0]).glob("extensions/*/delta.duckdb_extension")
+    connection = duckdb.connect()
+    connection.execute(f"LOAD '{extension}'")
+    ask = lambda query, *parameters: connection.execute(query, parameters).fetchall()
+    findings = []
+    for name, versions in tables.items():
+        path = str((lake / name).resolve())
+        for version, rows in versions.items():
+            ((found,),) = ask("SELECT count(*) FROM delta_scan(?, version => ?)", path, version)
+            if found != rows:
+                findings.append(f"duckdb: {name} has {found} rows at version {version}, the ledger {rows}")
+        for column in reference_columns(connection.sql("SELECT * FROM delta_scan(?)", params=[path])):
+            query = f"EXPLAIN ANALYZE SELECT count(*) FROM delta_scan(?) WHERE {column} = 'Nobody/~'"
+            plan = ask(query, path)[0][1]
+            opened = re.search(r"Scanning Files: (\d+)/(\d+)", plan)
+            if opened is None or opened[1] != "0":
+                opened = opened[0] if opened else "no word of files"
+                findings.append(f"duckdb: {name} is searched by {column} = a value that is not there: {opened}")
+    return findings
+
+
+def reference_columns(relation):
+    """Of the columns that are one reference, its target."""
+    for name, kind in zip(relation.columns, relation.types):
+        if kind.id == "struct" and "reference" in dict(kind.children):
+            yield f'"{name}".reference'
 
 
 def with_sail(lake, tables):
@@ -102,7 +155,7 @@ def with_sail(lake, tables):
     return findings
 
 
-READERS = {"deltalake": with_deltalake, "sail": with_sail}
+READERS = {"deltalake": with_deltalake, "sail": with_sail, "duckdb": with_duckdb}
 
 
 def main():

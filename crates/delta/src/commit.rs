@@ -1,20 +1,21 @@
 //! One commit: what it changes is worked out on the newest version, and is tried as the next one.
 //!
 //! The kernel makes the actions and checks that the table allows them. Its last step, the object that is the commit, is
-//! done here ([`Writing`]): with the commit's own time, and for a new table with the plainest protocol there is.
+//! done here ([`Writing`]): with the commit's own time, statistics and the columns that they are of, and for a new table
+//! with the plainest protocol there is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow::array::{MapBuilder, MapFieldNames, StringBuilder};
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use delta_kernel::committer::{CommitMetadata, CommitResponse, Committer, PublishMetadata};
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::engine::arrow_utils::to_json_bytes;
 use delta_kernel::engine_data::FilteredEngineData;
-use delta_kernel::schema::{SchemaRef as DeltaSchemaRef, StructType};
+use delta_kernel::schema::StructType;
 use delta_kernel::snapshot::{Snapshot, SnapshotRef};
 use delta_kernel::table_features::ColumnMappingMode;
 use delta_kernel::transaction::create_table::create_table;
@@ -31,6 +32,9 @@ const TRIES: usize = 20;
 
 /// Versions from one checkpoint to the next, where the table does not say; Delta's own default.
 const CHECKPOINT_INTERVAL: u64 = 10;
+
+/// The table property that names the columns with statistics, separated by commas (Delta 3.1).
+const STATISTICS_COLUMNS: &str = "delta.dataSkippingStatsColumns";
 
 /// Who wrote it, for a table's history.
 const WRITER: &str = concat!("lakehaul/", env!("CARGO_PKG_VERSION"));
@@ -92,7 +96,12 @@ impl<'a> Attempt<'a> {
     }
 
     fn writing(&self, is_new: bool) -> Box<Writing> {
-        Box::new(Writing { now_ms: self.commit.now_ms, is_new })
+        Box::new(Writing {
+            now_ms: self.commit.now_ms,
+            is_new,
+            statistics_columns: self.commit.statistics.join(","),
+            statistics: self.adds.iter().map(|(path, file)| (path.clone(), file.stats.clone())).collect(),
+        })
     }
 
     fn changes_data(&self) -> bool {
@@ -125,8 +134,7 @@ impl<'a> Attempt<'a> {
             Err(KernelError::TableAlreadyExistsAtPath(_)) => return Ok(None),
             built => built.map_err(|error| self.failed(error))?,
         };
-        let stats = transaction.stats_schema().map_err(|error| self.failed(error))?;
-        self.add(&mut transaction, stats)?;
+        self.add(&mut transaction)?;
         self.settle(transaction.commit(self.engine()), CHECKPOINT_INTERVAL)
     }
 
@@ -159,8 +167,7 @@ impl<'a> Attempt<'a> {
         let built = builder.build(self.engine(), self.writing(false));
         let mut transaction = built.map_err(|error| self.failed(error))?;
         self.remove(snapshot, &mut transaction)?;
-        let stats = transaction.stats_schema().map_err(|error| self.failed(error))?;
-        self.add(&mut transaction, stats)?;
+        self.add(&mut transaction)?;
         let interval = snapshot.table_properties().checkpoint_interval.map_or(CHECKPOINT_INTERVAL, Into::into);
         self.settle(transaction.commit(self.engine()), interval)
     }
@@ -178,21 +185,19 @@ impl<'a> Attempt<'a> {
         Err(self.refused(DeltaErrorKind::Unsupported, why))
     }
 
-    fn add<S>(&self, transaction: &mut Transaction<S>, stats: DeltaSchemaRef) -> Result<(), DeltaError> {
+    fn add<S>(&self, transaction: &mut Transaction<S>) -> Result<(), DeltaError> {
         if !self.adds.is_empty() {
-            let batch = self.added(stats).map_err(|error| self.failed(error))?;
+            let batch = self.added().map_err(|error| self.failed(error))?;
             transaction.add_files(batch);
         }
         Ok(())
     }
 
-    /// The files that come, as the kernel takes them.
-    fn added(&self, stats: DeltaSchemaRef) -> KernelResult<Box<dyn EngineData>> {
+    /// The files that come, as the kernel takes them. Their statistics come in at the end: the kernel knows those columns
+    /// only that the table names before this commit.
+    fn added(&self) -> KernelResult<Box<dyn EngineData>> {
         let number = |number: u64| i64::try_from(number).map_err(KernelError::generic);
-        let told: StringArray = self.adds.iter().map(|(_, file)| Some(file.stats.as_str())).collect();
-        let told = RecordBatch::try_from_iter([("stats", Arc::new(told) as ArrayRef)])?;
-        let told = self.engine().json_handler().parse_json(Box::new(ArrowEngineData::new(told)), stats)?;
-        let told = StructArray::from(RecordBatch::from(*ArrowEngineData::try_from_engine_data(told)?));
+        let no_stats = DataType::Struct(vec![Field::new("numRecords", DataType::Int64, true)].into());
         let bytes: Result<Vec<i64>, _> = self.adds.iter().map(|(_, file)| number(file.bytes)).collect();
         let names = MapFieldNames { entry: "key_value".to_owned(), key: "key".to_owned(), value: "value".to_owned() };
         let mut partitions = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
@@ -208,7 +213,7 @@ impl<'a> Attempt<'a> {
                 Arc::new(Int64Array::from_iter_values(self.adds.iter().map(|(_, f)| f.modified_ms))),
                 false,
             ),
-            ("stats", Arc::new(told), true),
+            ("stats", new_null_array(&no_stats, self.adds.len()), true),
         ];
         let fields: Vec<Field> = columns
             .iter()
@@ -302,10 +307,13 @@ fn operation(name: &str) -> UpdateTableOperation {
 struct Writing {
     now_ms: i64,
     is_new: bool,
+    statistics_columns: String,
+    /// Of the files that come, by their paths.
+    statistics: HashMap<String, String>,
 }
 
 impl Writing {
-    /// The commit's lines with its own time, and a new table's with the plainest protocol.
+    /// The commit's lines with its own time and statistics, and a new table's with the plainest protocol.
     fn finished(&self, lines: &[u8]) -> KernelResult<Vec<u8>> {
         let mut finished = Vec::with_capacity(lines.len());
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -321,6 +329,16 @@ impl Writing {
                 if let Some(time) = action.get_mut(name).and_then(|action| action.get_mut(time)).filter(|_| applies) {
                     *time = self.now_ms.into();
                 }
+            }
+            if let Some(add) = action.get_mut("add") {
+                let stats = add.get("path").and_then(Value::as_str).and_then(|path| self.statistics.get(path));
+                let stats =
+                    stats.ok_or_else(|| KernelError::generic("a file is added that the commit does not have"))?;
+                add["stats"] = stats.as_str().into();
+            }
+            // A table that gets columns may get such that are searched by.
+            if let Some(configuration) = action.get_mut("metaData").and_then(|made| made.get_mut("configuration")) {
+                configuration[STATISTICS_COLUMNS] = self.statistics_columns.as_str().into();
             }
             if let Some(protocol) =
                 action.get_mut("protocol").filter(|protocol| self.is_new && has_no_features(protocol))

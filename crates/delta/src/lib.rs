@@ -136,6 +136,10 @@ pub struct Commit {
     pub adds: Vec<AddedFile>,
     /// The columns of the files; the table gets those that it lacks.
     pub schema: SchemaRef,
+    /// The leaf columns that statistics are told of, each as its path with dots. The table says so in
+    /// `delta.dataSkippingStatsColumns`, so that readers use them, however many there are, and other writers tell of
+    /// them, too; without it, statistics are of the first 32 columns.
+    pub statistics: Vec<String>,
     /// What happens to the files that the table has.
     pub change: Change,
     /// What the table's history calls it: `WRITE`, `OPTIMIZE`.

@@ -1,10 +1,10 @@
 //! What a Parquet file's footer knows of its columns, as a Delta log tells it.
 //!
-//! In go a footer and the schema of the commit, out comes the JSON of an `add`: number of rows, and for each of the
-//! first columns how many values are missing and between which bounds the others lie. A bound may be wider than the
-//! values, never narrower.
+//! In go a footer, the schema of the commit and the columns that are told of, out comes the JSON of an `add`: number of
+//! rows, and for each of those columns how many values are missing and between which bounds the others lie. A bound may
+//! be wider than the values, never narrower.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, TimeDelta, Utc};
@@ -14,22 +14,20 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescriptor;
 use serde_json::Value;
 
-/// Columns that are told of, in the schema's order: Delta's own default.
-const COLUMNS: usize = 32;
-
 /// Characters of a string that are told.
 const CHARACTERS: usize = 32;
 
 /// The statistics of one file of a Delta table, as the JSON that belongs into
 /// [`AddedFile::stats`](crate::AddedFile::stats).
 ///
-/// `schema`: the one of the commit; of its columns the first 32 are told of, where a struct counts as its columns and a
-/// list or a map as one. Columns in lists and maps have no statistics in Delta. What the footer does not know is left
-/// out.
-pub fn stats(metadata: &ParquetMetaData, schema: &Schema) -> String {
+/// `schema`: the one of the commit. `columns`: those of its leaves that are told of, each as its path with dots, as in
+/// [`Commit::statistics`](crate::Commit::statistics). Columns in lists and maps have no statistics in Delta. What the
+/// footer does not know is left out.
+pub fn stats(metadata: &ParquetMetaData, schema: &Schema, columns: &[String]) -> String {
     let leaves = metadata.file_metadata().schema_descr().columns().iter().enumerate();
     let leaves = leaves.map(|(index, leaf)| (leaf.path().parts(), index)).collect();
-    let mut told = Told { metadata, leaves, left: COLUMNS };
+    let columns = columns.iter().map(String::as_str).collect();
+    let told = Told { metadata, leaves, columns };
     let [mut nulls, mut mins, mut maxs] = [const { Object::new() }; 3];
     told.columns(schema.fields(), &mut Vec::new(), [&mut nulls, &mut mins, &mut maxs]);
     let mut all = Object::new();
@@ -68,20 +66,18 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// What is left to tell.
+/// What there is to tell.
 struct Told<'a> {
     metadata: &'a ParquetMetaData,
+    /// Where the footer has each leaf.
     leaves: HashMap<&'a [String], usize>,
-    left: usize,
+    columns: HashSet<&'a str>,
 }
 
 impl Told<'_> {
     /// Tells of `fields`, which are below `path`.
-    fn columns(&mut self, fields: &Fields, path: &mut Vec<String>, [nulls, mins, maxs]: [&mut Object; 3]) {
+    fn columns(&self, fields: &Fields, path: &mut Vec<String>, [nulls, mins, maxs]: [&mut Object; 3]) {
         for field in fields {
-            if self.left == 0 {
-                return;
-            }
             path.push(field.name().clone());
             if let DataType::Struct(fields) = field.data_type() {
                 let mut inner = [const { Object::new() }; 3];
@@ -92,15 +88,14 @@ impl Told<'_> {
                         outer.put(field.name(), inner.json());
                     }
                 }
-            } else {
-                self.left -= 1;
-                let column = self.leaves.get(path.as_slice()).copied();
-                if let Some(column) = column.filter(|_| !field.data_type().is_nested()) {
-                    let known = self.column(column, field);
-                    for (object, known) in [&mut *nulls, &mut *mins, &mut *maxs].into_iter().zip(known) {
-                        if let Some(json) = known {
-                            object.put(field.name(), json);
-                        }
+            } else if !field.data_type().is_nested()
+                && self.columns.contains(path.join(".").as_str())
+                && let Some(column) = self.leaves.get(path.as_slice())
+            {
+                let known = self.column(*column, field);
+                for (object, known) in [&mut *nulls, &mut *mins, &mut *maxs].into_iter().zip(known) {
+                    if let Some(json) = known {
+                        object.put(field.name(), json);
                     }
                 }
             }

@@ -56,6 +56,33 @@ fn core_is_as_wide_as_designed() {
     }
 }
 
+/// Of what a row is searched by, all is named for statistics, however deep and however many columns that makes.
+#[test]
+fn ids_dates_and_references_are_searched_by() {
+    let coverage = core("Coverage", "numeric,dates,references").searched_columns();
+    let named = |column: &str| coverage.iter().any(|name| name == column);
+    assert_eq!(coverage[0], "id");
+    for column in [
+        "period.start",
+        "period.__start_end",
+        "beneficiary.reference",
+        "beneficiary.__reference_id",
+        "policyHolder.reference",
+        "meta.lastUpdated",
+        "__run",
+    ] {
+        assert!(named(column), "{column} is not in {coverage:?}");
+    }
+    // A list has no statistics, a reference's own identifier has other dates, and an amount is no date.
+    for column in ["payor.reference", "beneficiary.identifier.period.start", "beneficiary.display", "meta.id", "status"]
+    {
+        assert!(!named(column), "{column} is in {coverage:?}");
+    }
+    let mut claim = core("Claim", "none");
+    assert!(claim.insert(&path("Claim", "payee.party.reference")));
+    assert!(claim.searched_columns().contains(&"payee.party.reference".to_owned()));
+}
+
 #[test]
 fn core_of_a_patient() {
     insta::assert_snapshot!(leaves(&core("Patient", "numeric,dates,references").fields()).join("\n"));

@@ -37,6 +37,7 @@ fn commit_of(number: i64, change: Change, names: &[&str]) -> Commit {
         app_version: number,
         adds: names.iter().map(|name| file_in(FOLDER, name, 3)).collect(),
         schema: id_only(),
+        statistics: vec!["id".to_owned()],
         change,
         operation: "WRITE".to_owned(),
         run: format!("run-{number}"),

@@ -81,10 +81,16 @@ fn batch(shift: i64) -> RecordBatch {
     RecordBatch::try_new(schema, columns).unwrap()
 }
 
+/// All that have statistics, and a list, which has none.
+fn columns() -> Vec<String> {
+    let names = ["id", "long", "tags", "period.start", "period.note", "amount", "small", "active", "count", "nothing"];
+    names.map(str::to_owned).to_vec()
+}
+
 #[test]
 fn a_footer_is_told_with_bounds_that_hold() {
     let (_, metadata) = written(&[batch(0), batch(3_000)]);
-    let told = stats(&metadata, &schema());
+    let told = stats(&metadata, &schema(), &columns());
     // Text, because a decimal loses digits in a JSON number of a program.
     let long = format!(r#""long":"{}\u007f""#, "z".repeat(32)).replace("\\u007f", "\u{7f}");
     for part in [
@@ -104,7 +110,7 @@ fn a_footer_is_told_with_bounds_that_hold() {
 }
 
 #[test]
-fn the_first_columns_are_told_of_and_no_more() {
+fn the_named_columns_are_told_of_and_no_more() {
     let inner = Fields::from(vec![Field::new("x", DataType::Int32, true), Field::new("y", DataType::Int32, true)]);
     let tags = DataType::List(Arc::new(Field::new("item", DataType::Struct(inner.clone()), true)));
     let mut fields = vec![Field::new("s", DataType::Struct(inner.clone()), true), Field::new("l", tags, true)];
@@ -112,10 +118,9 @@ fn the_first_columns_are_told_of_and_no_more() {
     let schema = Schema::new(fields);
     let columns = schema.fields().iter().map(|field| arrow::array::new_null_array(field.data_type(), 2)).collect();
     let (_, metadata) = written(&[RecordBatch::try_new(Arc::new(schema.clone()), columns).unwrap()]);
-    let told: Value = serde_json::from_str(&stats(&metadata, &schema)).unwrap();
-    let nulls = told["nullCount"].as_object().unwrap();
-    assert_eq!(nulls["s"], json!({"x": 2, "y": 2}));
-    assert!(nulls.contains_key("c28") && !nulls.contains_key("c29") && !nulls.contains_key("l"), "{told}");
+    let named = ["c39", "s.y", "l", "c40"].map(str::to_owned);
+    let told: Value = serde_json::from_str(&stats(&metadata, &schema, &named)).unwrap();
+    assert_eq!(told["nullCount"], json!({"s": {"y": 2}, "c39": 2}));
     assert_eq!((&told["minValues"], &told["maxValues"]), (&json!({}), &json!({})));
 }
 
@@ -123,14 +128,18 @@ fn the_first_columns_are_told_of_and_no_more() {
 fn a_log_has_them_digit_by_digit() {
     let memory = Memory::default();
     let (bytes, metadata) = written(&[batch(0)]);
-    let told = stats(&metadata, &schema());
+    let told = stats(&metadata, &schema(), &columns());
     let mut commit = commit_of(1, Change::Append, &[]);
     commit.schema = schema();
+    commit.statistics = columns();
     let path = format!("{FOLDER}/part.parquet");
     commit.adds = vec![AddedFile { path, bytes: bytes.len() as u64, modified_ms: 1, stats: told.clone() }];
     DeltaTables::new(Arc::new(memory.clone())).unwrap().table(FOLDER).commit(&commit).unwrap();
     let log = memory.text(&format!("{FOLDER}/_delta_log/00000000000000000000.json"));
-    let add = log.lines().find_map(|line| serde_json::from_str::<Value>(line).unwrap().get("add").cloned()).unwrap();
+    let action = |name| log.lines().find_map(|line| serde_json::from_str::<Value>(line).unwrap().get(name).cloned());
+    let property = action("metaData").unwrap()["configuration"]["delta.dataSkippingStatsColumns"].clone();
+    assert_eq!(property, "id,long,tags,period.start,period.note,amount,small,active,count,nothing");
+    let add = action("add").unwrap();
     let logged = add["stats"].as_str().unwrap();
     for part in [
         r#""amount":12345678901234567890123456789.012345678"#,
@@ -141,10 +150,27 @@ fn a_log_has_them_digit_by_digit() {
     ] {
         assert!(logged.contains(part) && told.contains(part), "{part} is not in {logged}");
     }
-    let (mut logged, mut told): (Value, Value) =
-        (serde_json::from_str(logged).unwrap(), serde_json::from_str(&told).unwrap());
-    for value in [&mut logged, &mut told] {
-        value.as_object_mut().unwrap().remove("tightBounds");
-    }
     assert_eq!(logged, told);
+}
+
+/// What comes with a column that is searched by is told in the commit that brings it, and the table says so from then on.
+#[test]
+fn a_column_that_comes_later_has_statistics_at_once() {
+    let memory = Memory::default();
+    let table = DeltaTables::new(Arc::new(memory.clone())).unwrap().table(FOLDER);
+    table.commit(&commit_of(1, Change::Append, &["first.parquet"])).unwrap();
+    let (bytes, metadata) = written(&[batch(0)]);
+    let mut commit = commit_of(2, Change::Append, &[]);
+    commit.schema = schema();
+    commit.statistics = vec!["id".to_owned(), "period.start".to_owned()];
+    let told = stats(&metadata, &schema(), &commit.statistics);
+    let path = format!("{FOLDER}/part.parquet");
+    commit.adds = vec![AddedFile { path, bytes: bytes.len() as u64, modified_ms: 1, stats: told.clone() }];
+    table.commit(&commit).unwrap();
+    let log = memory.text(&format!("{FOLDER}/_delta_log/00000000000000000001.json"));
+    let actions: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let found = |pointer: &str| actions.iter().find_map(|action| action.pointer(pointer)).cloned();
+    assert_eq!(found("/metaData/configuration/delta.dataSkippingStatsColumns").unwrap(), "id,period.start");
+    assert_eq!(found("/add/stats").unwrap(), told.as_str());
+    assert!(told.contains(r#""period":{"start":"#), "{told}");
 }

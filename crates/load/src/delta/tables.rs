@@ -41,6 +41,20 @@ pub(crate) fn commit(store: &Arc<dyn Store>, record: &Committed, layout: Layout)
     Ok(Published { record, warnings: committing.warnings })
 }
 
+/// A table's columns, and which of them have statistics in its log.
+struct Columns {
+    schema: SchemaRef,
+    statistics: Vec<String>,
+}
+
+impl Columns {
+    fn of_deleted_resources() -> Columns {
+        let schema = DeletedResources::schema();
+        let statistics = schema.fields().iter().map(|field| field.name().clone()).collect();
+        Columns { schema, statistics }
+    }
+}
+
 struct Committing<'c> {
     store: &'c dyn Store,
     tables: DeltaTables,
@@ -55,20 +69,20 @@ impl Committing<'_> {
         let mut record = record.clone();
         self.now_ms = milliseconds(&record.finished);
         for table in &mut record.tables {
-            let schema = self.schema(&table.resource_type)?;
+            let columns = self.columns(&table.resource_type)?;
             let folder = self.layout.folder(&table.resource_type);
-            self.rows(table, &folder, schema)?;
+            self.rows(table, &folder, &columns)?;
         }
         if let Some(table) = &mut record.deleted_resources {
-            self.rows(table, DeletedResources::TABLE, DeletedResources::schema())?;
+            self.rows(table, DeletedResources::TABLE, &Columns::of_deleted_resources())?;
         }
         Ok(record)
     }
 
-    fn rows(&mut self, table: &mut TableRecord, folder: &str, schema: SchemaRef) -> Result<(), LoadError> {
+    fn rows(&mut self, table: &mut TableRecord, folder: &str, columns: &Columns) -> Result<(), LoadError> {
         let delta = self.tables.table(folder);
         let change = if table.replaced.is_some() { Change::Replace } else { Change::Append };
-        let version = match self.change(&delta, &table.files, schema, change, "WRITE") {
+        let version = match self.change(&delta, &table.files, columns, change, "WRITE") {
             Ok(done) => self.version(&table.resource_type, done),
             Err(error) => return Err(error.in_table(folder)),
         };
@@ -83,13 +97,13 @@ impl Committing<'_> {
         self.now_ms = milliseconds(&record.finished);
         let mut done = Vec::new();
         for mut table in record.tables {
-            let schema = self.schema(&table.resource_type)?;
+            let columns = self.columns(&table.resource_type)?;
             let folder = self.layout.folder(&table.resource_type);
             let delta = self.tables.table(&folder);
             let parts: Vec<_> = table.files.iter().map(|part| part.part.clone()).collect();
             let replaced = table.files.iter().flat_map(|part| &part.replaces);
             let removes = replaced.map(|gone| gone.part.path.clone()).collect();
-            match self.change(&delta, &parts, schema, Change::Rearrange { removes }, "OPTIMIZE") {
+            match self.change(&delta, &parts, &columns, Change::Rearrange { removes }, "OPTIMIZE") {
                 Ok(committed) => {
                     table.version = Some(self.version(&table.resource_type, committed));
                     done.push(table);
@@ -110,16 +124,17 @@ impl Committing<'_> {
         &self,
         table: &DeltaTable,
         parts: &[PartRecord],
-        schema: SchemaRef,
+        columns: &Columns,
         change: Change,
         operation: &str,
     ) -> Result<InTable, Failed> {
-        let adds = parts.iter().map(|part| self.added(part, &schema)).collect::<Result<_, _>>()?;
+        let adds = parts.iter().map(|part| self.added(part, columns)).collect::<Result<_, _>>()?;
         let commit = Commit {
             app_id: app_id(self.name),
             app_version: APP_VERSION,
             adds,
-            schema,
+            schema: Arc::clone(&columns.schema),
+            statistics: columns.statistics.clone(),
             change,
             operation: operation.to_owned(),
             run: self.name.to_owned(),
@@ -128,21 +143,22 @@ impl Committing<'_> {
         Ok(table.commit(&commit)?)
     }
 
-    fn added(&self, part: &PartRecord, schema: &SchemaRef) -> Result<AddedFile, LoadError> {
+    fn added(&self, part: &PartRecord, columns: &Columns) -> Result<AddedFile, LoadError> {
         let path = &part.path;
         let file = self.store.open(path);
         let file = file.map_err(|source| LoadError::LakeUnreadable { path: path.clone(), source })?;
         let footer = footer(path, file).map_err(|error| unread(error, path))?;
-        let stats = lakehaul_delta::stats(&footer, schema);
+        let stats = lakehaul_delta::stats(&footer, &columns.schema, &columns.statistics);
         Ok(AddedFile { path: path.clone(), bytes: part.bytes, modified_ms: self.now_ms, stats })
     }
 
     /// Of the lake's schema file, which has grown before.
-    fn schema(&self, resource_type: &str) -> Result<SchemaRef, LoadError> {
+    fn columns(&self, resource_type: &str) -> Result<Columns, LoadError> {
         let path = schema_path(resource_type);
         let schema = TableSchema::from_json(ElementTable::r4(), &read_text(self.store, &path)?)
             .map_err(|error| LoadError::LakeDamaged { path, why: error.to_string() })?;
-        Ok(Arc::new(arrow_schema(&schema.fields_searched_first())))
+        let statistics = schema.searched_columns();
+        Ok(Columns { schema: Arc::new(arrow_schema(&schema.fields_searched_first())), statistics })
     }
 
     fn version(&mut self, resource_type: &str, committed: InTable) -> u64 {

@@ -172,7 +172,8 @@ fn what_another_program_has_changed_is_left_to_it() {
     let schema = Arc::new(arrow::datatypes::Schema::empty());
     let (app_id, operation, run) = ("another".to_owned(), "DELETE".to_owned(), String::new());
     let (adds, change): (Vec<AddedFile>, _) = (Vec::new(), Change::Replace);
-    let commit = Commit { app_id, app_version: 1, adds, schema, change, operation, run, now_ms: 1 };
+    let statistics = Vec::new();
+    let commit = Commit { app_id, app_version: 1, adds, schema, statistics, change, operation, run, now_ms: 1 };
     table(&scene, "Patient").commit(&commit).unwrap();
     let notes = Notes::default();
     let summary = compact(&request(&scene, 1 << 20), &Noon, &notes).unwrap();
