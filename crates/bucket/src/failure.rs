@@ -57,6 +57,12 @@ const ANOTHER_REGION: &str = "the bucket is in another region; name it with AWS_
 /// What `object_store` makes of S3's 301 (`PermanentRedirect`), whose body it does not hand on.
 const REDIRECT: &str = "redirect without LOCATION";
 
+/// Where clouds give their machines credentials (AWS and Azure, AWS containers, Google): what is asked last.
+const METADATA_SERVICES: [&str; 3] = ["//169.254.169.254/", "//169.254.170.2/", "//metadata.google.internal/"];
+
+const NO_CREDENTIALS: &str = "no credentials were found: none in the environment, in a profile or in --store-option, and this machine's \
+                              metadata service gives none; see the README on where they are looked for";
+
 const DENIED: &str = "the credentials may not do this; the bucket's policy has to allow reading, writing, listing and deleting under \
                       the lake's path";
 
@@ -69,6 +75,9 @@ pub(crate) fn failure(error: Error) -> io::Error {
     }
     if text.contains(REDIRECT) {
         return io::Error::other(format!("{ANOTHER_REGION} (PermanentRedirect)"));
+    }
+    if METADATA_SERVICES.iter().any(|service| text.contains(service)) {
+        return io::Error::new(ErrorKind::PermissionDenied, NO_CREDENTIALS);
     }
     match error {
         Error::NotFound { .. } => io::Error::new(ErrorKind::NotFound, "there is no such object"),
@@ -111,4 +120,16 @@ fn has_code(text: &str, code: &str) -> bool {
 fn without_body(text: &str) -> String {
     let end = text.find('<').unwrap_or(text.len());
     text[..end].trim_end_matches([':', ' ', '\n', '"']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_a_role_is_told_where_credentials_come_from() {
+        let source = "Error performing PUT http://169.254.169.254/latest/api/token in 6ms - 403 Forbidden".into();
+        let error = failure(Error::Generic { store: "S3", source });
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::PermissionDenied, NO_CREDENTIALS));
+    }
 }
