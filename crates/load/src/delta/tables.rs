@@ -1,7 +1,7 @@
 //! A lake's Delta tables, over the lake's own store.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use lakehaul_schema::{ElementTable, TableSchema};
 use lakehaul_write::rebuild::footer;
 use lakehaul_write::store::Store;
 use lakehaul_write::{DeletedResources, arrow_schema};
+use rayon::prelude::*;
 
 use crate::cat::unread;
 use crate::compact::CompactionTotals;
@@ -19,26 +20,36 @@ use crate::current::Tables;
 use crate::journal::{Committed, Published};
 use crate::lake::{Lake, read_text, schema_path};
 use crate::verify::VerifyFinding;
+use crate::work::start_workers;
 use crate::{CompactionRecord, Layout, LoadError, PartRecord, RunRecord, TableRecord, Warning};
 
 /// Each run commits once to each of its tables.
 const APP_VERSION: i64 = 1;
+
+/// Tables that are committed to at a time. Most of a commit is waiting for the store.
+const TABLES_AT_ONCE: usize = 8;
 
 /// What a run or a compaction is in a table's log.
 fn app_id(name: &str) -> String {
     format!("lakehaul/{name}")
 }
 
-/// Commits what has been placed, table by table. What is committed already stays as it is.
+/// Commits what has been placed, each table by itself. What is committed already stays as it is.
 pub(crate) fn commit(store: &Arc<dyn Store>, record: &Committed, layout: Layout) -> Result<Published, LoadError> {
     let tables = DeltaTables::new(Arc::clone(store)).map_err(failed("its tables"))?;
-    let mut committing =
-        Committing { store: &**store, tables, layout, name: record.name(), now_ms: 0, warnings: Vec::new() };
-    let record = match record {
-        Committed::Run(record) => Committed::Run(Box::new(committing.run(record)?)),
-        Committed::Compaction(record) => Committed::Compaction(Box::new(committing.compaction(record)?)),
+    let finished = match record {
+        Committed::Run(record) => &record.finished,
+        Committed::Compaction(record) => &record.finished,
     };
-    Ok(Published { record, warnings: committing.warnings })
+    let (name, now_ms, warnings) = (record.name(), milliseconds(finished), Mutex::default());
+    let committing = Committing { store: &**store, tables, layout, name, now_ms, warnings };
+    let record = start_workers(TABLES_AT_ONCE, 0)?.install(|| match record {
+        Committed::Run(record) => committing.run(record).map(|record| Committed::Run(Box::new(record))),
+        Committed::Compaction(record) => {
+            committing.compaction(record).map(|record| Committed::Compaction(Box::new(record)))
+        }
+    })?;
+    Ok(Published { record, warnings: committing.warnings.into_inner().unwrap_or_else(PoisonError::into_inner) })
 }
 
 /// A table's columns, and which of them have statistics in its log.
@@ -61,25 +72,24 @@ struct Committing<'c> {
     layout: Layout,
     name: &'c str,
     now_ms: i64,
-    warnings: Vec<Warning>,
+    warnings: Mutex<Vec<Warning>>,
 }
 
 impl Committing<'_> {
-    fn run(&mut self, record: &RunRecord) -> Result<RunRecord, LoadError> {
+    fn run(&self, record: &RunRecord) -> Result<RunRecord, LoadError> {
         let mut record = record.clone();
-        self.now_ms = milliseconds(&record.finished);
-        for table in &mut record.tables {
+        record.tables.par_iter_mut().try_for_each(|table| {
             let columns = self.columns(&table.resource_type)?;
             let folder = self.layout.folder(&table.resource_type);
-            self.rows(table, &folder, &columns)?;
-        }
+            self.rows(table, &folder, &columns)
+        })?;
         if let Some(table) = &mut record.deleted_resources {
             self.rows(table, DeletedResources::TABLE, &Columns::of_deleted_resources())?;
         }
         Ok(record)
     }
 
-    fn rows(&mut self, table: &mut TableRecord, folder: &str, columns: &Columns) -> Result<(), LoadError> {
+    fn rows(&self, table: &mut TableRecord, folder: &str, columns: &Columns) -> Result<(), LoadError> {
         let delta = self.tables.table(folder);
         let change = if table.replaced.is_some() { Change::Replace } else { Change::Append };
         let version = match self.change(&delta, &table.files, columns, change, "WRITE") {
@@ -92,11 +102,9 @@ impl Committing<'_> {
 
     /// A table that somebody else has changed is left as it is, and so is the record's account of it: the parts that were
     /// made for it are strays then.
-    fn compaction(&mut self, record: &CompactionRecord) -> Result<CompactionRecord, LoadError> {
+    fn compaction(&self, record: &CompactionRecord) -> Result<CompactionRecord, LoadError> {
         let mut record = record.clone();
-        self.now_ms = milliseconds(&record.finished);
-        let mut done = Vec::new();
-        for mut table in record.tables {
+        let done = record.tables.into_par_iter().map(|mut table| {
             let columns = self.columns(&table.resource_type)?;
             let folder = self.layout.folder(&table.resource_type);
             let delta = self.tables.table(&folder);
@@ -106,15 +114,17 @@ impl Committing<'_> {
             match self.change(&delta, &parts, &columns, Change::Rearrange { removes }, "OPTIMIZE") {
                 Ok(committed) => {
                     table.version = Some(self.version(&table.resource_type, committed));
-                    done.push(table);
+                    Ok(Some(table))
                 }
                 Err(Failed::Table(error)) if *error.kind() == DeltaErrorKind::Conflict => {
                     let (resource_type, why) = (table.resource_type, error.to_string());
-                    self.warnings.push(Warning::TableChanged { resource_type, why });
+                    self.warn(Warning::TableChanged { resource_type, why });
+                    Ok(None)
                 }
-                Err(error) => return Err(error.in_table(&folder)),
+                Err(error) => Err(error.in_table(&folder)),
             }
-        }
+        });
+        let done: Vec<_> = done.filter_map(Result::transpose).collect::<Result<_, _>>()?;
         record.totals = CompactionTotals::of(&done);
         record.tables = done;
         Ok(record)
@@ -161,10 +171,14 @@ impl Committing<'_> {
         Ok(Columns { schema: Arc::new(arrow_schema(&schema.fields_searched_first())), statistics })
     }
 
-    fn version(&mut self, resource_type: &str, committed: InTable) -> u64 {
+    fn warn(&self, warning: Warning) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
+    }
+
+    fn version(&self, resource_type: &str, committed: InTable) -> u64 {
         if let Some(error) = committed.checkpoint_error {
             let resource_type = resource_type.to_owned();
-            self.warnings.push(Warning::NoTableCheckpoint { resource_type, why: error.to_string() });
+            self.warn(Warning::NoTableCheckpoint { resource_type, why: error.to_string() });
         }
         committed.version
     }
