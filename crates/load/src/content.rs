@@ -27,13 +27,11 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// The longest of them.
 const MAGIC_BYTES: usize = 4;
 
-/// How much is read to see them: all of a small file, so that it takes one read, and its hash begins with whole blocks.
-const FIRST_BYTES: usize = 32 << 10;
-
 /// How much is read at a time of a compressed file. Larger gains nothing: decompression is far slower.
 const READ_BYTES: usize = 128 << 10;
 
-type Raw = BufReader<Chain<Cursor<Vec<u8>>, Counted>>;
+/// What comes, behind the first bytes where these are to be read again.
+type Raw = Chain<Cursor<Vec<u8>>, Counted>;
 
 /// The decompressed bytes of one output file.
 pub(crate) struct Content {
@@ -46,21 +44,14 @@ pub(crate) struct Content {
 }
 
 enum State {
-    /// The first bytes have not come yet.
+    /// The first bytes have not come yet, or too few of them.
     Sniffing(Counted, Vec<u8>),
+    /// Without a buffer: who reads text has one, and two thousand small files would each need another.
     Plain(Raw),
-    Gzip(Box<MultiGzDecoder<Raw>>),
-    Zstd(Box<zstd::Decoder<'static, Raw>>),
+    Gzip(Box<MultiGzDecoder<BufReader<Raw>>>),
+    Zstd(Box<zstd::Decoder<'static, BufReader<Raw>>>),
     /// While one state becomes another, and after an error.
     Broken,
-}
-
-/// What came, as it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Received {
-    pub(crate) bytes: u64,
-    /// In hex.
-    pub(crate) blake3: String,
 }
 
 impl Content {
@@ -88,7 +79,7 @@ impl Content {
         let compressed_name = name.ends_with(".gz") || name.ends_with(".zst");
         let state = match first_block {
             0 => State::Sniffing(counted, Vec::new()),
-            _ => State::Plain(raw(Vec::new(), counted)),
+            _ => State::Plain(Cursor::default().chain(counted)),
         };
         Content { state, zstd_window_log_max, compressed_name, hand_out: false }
     }
@@ -130,11 +121,10 @@ impl Content {
     }
 
     /// What has come so far: all of it, once a read has returned 0. None after an error in the first bytes.
-    pub(crate) fn received(&self) -> Option<Received> {
-        let counted = self.counted()?;
-        let Prefix { bytes, blake3 } = counted.hash.prefix();
-        debug_assert_eq!(bytes, counted.hash.bytes(), "all that was read was handed out");
-        Some(Received { bytes, blake3 })
+    pub(crate) fn received(&self) -> Option<Prefix> {
+        let received = self.prefix()?;
+        debug_assert_eq!(received.bytes, self.bytes_read(), "all that was read was handed out");
+        Some(received)
     }
 
     /// Reads bytes as they come, past what makes text of them: only for their hash.
@@ -156,7 +146,7 @@ impl Content {
     fn counted(&self) -> Option<&Counted> {
         match &self.state {
             State::Sniffing(counted, _) => Some(counted),
-            State::Plain(raw) => Some(raw.get_ref().get_ref().1),
+            State::Plain(raw) => Some(raw.get_ref().1),
             State::Gzip(decoder) => Some(decoder.get_ref().get_ref().get_ref().1),
             State::Zstd(decoder) => Some(decoder.get_ref().get_ref().get_ref().1),
             State::Broken => None,
@@ -166,62 +156,86 @@ impl Content {
     fn counted_mut(&mut self) -> Option<&mut Counted> {
         match &mut self.state {
             State::Sniffing(counted, _) => Some(counted),
-            State::Plain(raw) => Some(raw.get_mut().get_mut().1),
+            State::Plain(raw) => Some(raw.get_mut().1),
             State::Gzip(decoder) => Some(decoder.get_mut().get_mut().get_mut().1),
             State::Zstd(decoder) => Some(decoder.get_mut().get_mut().get_mut().1),
             State::Broken => None,
         }
     }
 
-    /// Reads the first bytes and settles what they begin.
-    fn sniff(&mut self) -> io::Result<()> {
-        let State::Sniffing(counted, magic) = &mut self.state else { return Ok(()) };
-        let mut at_end = false;
-        while magic.len() < MAGIC_BYTES && !at_end {
-            let before = magic.len();
-            magic.resize(FIRST_BYTES, 0);
-            let read = counted.read(&mut magic[before..]);
-            magic.truncate(before + read.as_ref().map_or(0, |&read| read));
-            match read {
-                Ok(read) => at_end = read == 0,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+    /// Reads the first bytes and settles what they begin. They are in `space` if they are text: so many; `None`: what they
+    /// are can be read now.
+    fn sniff(&mut self, space: &mut [u8]) -> io::Result<Option<usize>> {
+        while let State::Sniffing(counted, first) = &mut self.state {
+            let read = match counted.read(space) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            if !first.is_empty() || read < MAGIC_BYTES {
+                first.extend_from_slice(&space[..read]);
             }
+            let seen = if first.is_empty() { &space[..read] } else { first.as_slice() };
+            if read > 0 && seen.len() < MAGIC_BYTES {
+                continue;
+            }
+            if seen.is_empty() && self.compressed_name {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty, which no compressed file is"));
+            }
+            let form = Form::of(seen);
+            // A byte order mark is in no line, so in nothing that is handed out.
+            if self.hand_out && form == Form::Plain && !seen.starts_with(BOM) {
+                counted.hash = Hashing::handed_out(seen.len() as u64);
+            }
+            let State::Sniffing(counted, mut first) = std::mem::replace(&mut self.state, State::Broken) else { break };
+            if first.is_empty() && form == Form::Plain {
+                self.state = State::Plain(Cursor::default().chain(counted));
+                return Ok(Some(read));
+            }
+            if first.is_empty() {
+                first = space[..read].to_vec();
+            }
+            let raw = Cursor::new(first).chain(counted);
+            let buffered = |raw| BufReader::with_capacity(READ_BYTES, raw);
+            self.state = match form {
+                Form::Plain => State::Plain(raw),
+                Form::Gzip => State::Gzip(Box::new(MultiGzDecoder::new(buffered(raw)))),
+                Form::Zstd => {
+                    let mut decoder = zstd::Decoder::with_buffer(buffered(raw))?;
+                    decoder.window_log_max(self.zstd_window_log_max)?;
+                    State::Zstd(Box::new(decoder))
+                }
+            };
         }
-        if magic.is_empty() && self.compressed_name {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty, which no compressed file is"));
-        }
-        let State::Sniffing(mut counted, magic) = std::mem::replace(&mut self.state, State::Broken) else {
-            return Ok(());
-        };
-        let skippable = magic.first().is_some_and(|first| first >> 4 == 5) && magic[1..].starts_with(ZSTD_SKIPPABLE);
-        let (gzip, zstd) = (magic.starts_with(GZIP), magic.starts_with(ZSTD) || skippable);
-        // A byte order mark is in no line, so in nothing that is handed out.
-        if self.hand_out && !gzip && !zstd && !magic.starts_with(BOM) {
-            counted.hash = Hashing::handed_out(magic.len() as u64);
-        }
-        let raw = raw(magic, counted);
-        self.state = if gzip {
-            State::Gzip(Box::new(MultiGzDecoder::new(raw)))
-        } else if zstd {
-            let mut decoder = zstd::Decoder::with_buffer(raw)?;
-            decoder.window_log_max(self.zstd_window_log_max)?;
-            State::Zstd(Box::new(decoder))
-        } else {
-            State::Plain(raw)
-        };
-        Ok(())
+        Ok(None)
     }
 }
 
-/// `magic`: bytes of the source that have been read already.
-fn raw(magic: Vec<u8>, counted: Counted) -> Raw {
-    BufReader::with_capacity(READ_BYTES, Cursor::new(magic).chain(counted))
+/// What a file's bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+impl Form {
+    fn of(first: &[u8]) -> Form {
+        let skippable = first.first().is_some_and(|first| first >> 4 == 5) && first[1..].starts_with(ZSTD_SKIPPABLE);
+        if first.starts_with(GZIP) {
+            Form::Gzip
+        } else if first.starts_with(ZSTD) || skippable {
+            Form::Zstd
+        } else {
+            Form::Plain
+        }
+    }
 }
 
 impl Read for Content {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        self.sniff()?;
+        if let Some(read) = self.sniff(space)? {
+            return Ok(read);
+        }
         match &mut self.state {
             State::Plain(raw) => raw.read(space),
             State::Gzip(decoder) => decoder.read(space).map_err(|error| damaged("gzip", error)),
@@ -300,7 +314,7 @@ mod tests {
         }
     }
 
-    fn read_all(source: Box<dyn Read + Send>, name: &str) -> (Vec<u8>, io::Result<Received>) {
+    fn read_all(source: Box<dyn Read + Send>, name: &str) -> (Vec<u8>, io::Result<Prefix>) {
         let mut content = Content::new(source, name, Arc::default(), 23);
         let (mut text, mut space) = (Vec::new(), [0; 1000]);
         loop {

@@ -16,7 +16,7 @@ use lakehaul_write::store::{Store, StoreWrite};
 
 use crate::LoadError;
 use crate::block_hash::{Blocks, Prefix};
-use crate::content::{Content, Received};
+use crate::content::Content;
 use crate::hashing::PieceHash;
 use crate::inputs::{Place, StoredFile};
 use crate::journal::replay::Gap;
@@ -104,7 +104,7 @@ pub(crate) struct LongLine {
 /// How a file ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct End {
-    pub(crate) received: Option<Received>,
+    pub(crate) received: Option<Prefix>,
     pub(crate) content_bytes: u64,
     /// Why not at its end.
     pub(crate) failure: Option<String>,

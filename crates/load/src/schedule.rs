@@ -273,10 +273,10 @@ impl Reading {
                 self.left.store(self.size.saturating_sub(front.bytes_read()), Relaxed);
             }
             Pulled::Later | Pulled::Gated | Pulled::Changed => {}
-            Pulled::End(_) => {
+            Pulled::End(end) => {
                 self.exhausted.store(true, Relaxed);
-                let prefix = front.prefix();
-                if let Stage::Open(front) = std::mem::replace(&mut *stage, Stage::Exhausted(prefix)) {
+                let all = Stage::Exhausted(end.received.clone());
+                if let Stage::Open(front) = std::mem::replace(&mut *stage, all) {
                     close(*front);
                 }
             }

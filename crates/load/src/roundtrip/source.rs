@@ -6,8 +6,9 @@ use lakehaul_parse::{Chunk, Framed, Framer, Line, TapeCursor, TapeScratch, leadi
 use rayon::prelude::*;
 
 use crate::OutputFile;
+use crate::block_hash::Prefix;
 use crate::budget::Budget;
-use crate::content::{Content, Received};
+use crate::content::Content;
 use crate::front;
 use crate::inputs::PlannedFile;
 
@@ -42,7 +43,7 @@ pub(super) struct Seen {
 }
 
 /// Length and hash of a file as it is.
-pub(super) fn receive(planned: &PlannedFile, reading: Reading) -> Result<Received, String> {
+pub(super) fn receive(planned: &PlannedFile, reading: Reading) -> Result<Prefix, String> {
     let source = front::open(&planned.place, 0).map_err(|error| error.to_string())?;
     let mut content =
         Content::new(source, &planned.name, std::sync::Arc::default(), reading.budget.zstd_window_log_max);

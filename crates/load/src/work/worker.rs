@@ -184,7 +184,11 @@ impl<'s> Worker<'s> {
         let framers = &self.shared.framers;
         reading.pull(
             || self.open(reading),
-            |front| framers.lock().unwrap_or_else(PoisonError::into_inner).push(front.into_framer()),
+            |front| {
+                // The file is closed before the lock is taken.
+                let framer = front.into_framer();
+                framers.lock().unwrap_or_else(PoisonError::into_inner).push(framer);
+            },
             |front| front.pull(used),
         )
     }
