@@ -41,9 +41,9 @@ mod without {
     use crate::verify::VerifyFinding;
     use crate::{Format, Layout, LoadError};
 
-    pub(crate) fn commit(_: &Arc<dyn Store>, record: &Committed, _: Layout) -> Result<Published, LoadError> {
+    pub(crate) fn commit(_: &Arc<dyn Store>, record: Committed, _: Layout) -> Result<Published, LoadError> {
         known(Format::Delta)?;
-        Ok(Published { record: record.clone(), warnings: Vec::new() })
+        Ok(Published { record, warnings: Vec::new() })
     }
 
     pub(crate) fn differences(_: &Lake, _: Layout, _: &Tables) -> Result<Vec<VerifyFinding>, LoadError> {

@@ -6,8 +6,8 @@
 mod stored;
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::io::Read;
+use std::fs::{self, Metadata};
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -86,6 +86,18 @@ pub(crate) struct FileIdentity {
     pub(crate) modified_nanos: u128,
 }
 
+impl FileIdentity {
+    /// `None`: it is no file that has a size.
+    fn of(metadata: io::Result<Metadata>) -> Option<FileIdentity> {
+        let Ok(metadata) = metadata else { return Some(FileIdentity::default()) };
+        if !metadata.is_file() {
+            return None;
+        }
+        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Some(FileIdentity { bytes: metadata.len(), modified_nanos: modified.unwrap_or_default().as_nanos() })
+    }
+}
+
 /// All that is to be read.
 #[derive(Debug, Default)]
 pub(crate) struct Expanded {
@@ -130,7 +142,10 @@ fn typed(input: &Input) -> String {
 
 impl PlannedFile {
     fn new(name: String, place: Place) -> PlannedFile {
-        let identity = identity(&place);
+        let identity = match &place {
+            Place::File(path) => FileIdentity::of(fs::metadata(path)),
+            _ => None,
+        };
         PlannedFile::of_version(name, place, identity)
     }
 
@@ -212,24 +227,27 @@ impl List {
             let name = entry.file_name().to_string_lossy().into_owned();
             // As the shell's `*.ndjson`: no hidden files.
             let taken = !name.starts_with('.') && ENDINGS.iter().any(|ending| name.ends_with(ending));
-            // The listing tells; only where a link leads has to be looked up, and with thousands of files that counts.
+            // The listing tells; only where a link leads has to be looked up, and with thousands of files that counts. So
+            // does it to look up a file in its folder, not by its whole path.
             let told = entry.file_type().ok().filter(|of| !of.is_symlink());
             if taken && !told.map_or_else(|| entry.path().is_dir(), |of| of.is_dir()) {
-                names.push((name, entry.path(), told.is_none()));
+                names.push((name, entry.path(), told.map(|_| FileIdentity::of(entry.metadata()))));
             }
         }
         if names.is_empty() {
             let why = format!("the folder {} has no file that ends with {}", folder.display(), ENDINGS.join(", "));
             return Err(LoadError::NothingToLoad(why));
         }
-        names.sort();
+        names.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         let home = fs::canonicalize(folder).map_err(unlisted)?;
-        for (name, path, is_link) in names {
-            let canonical = path.file_name().filter(|_| !is_link).map(|name| home.join(name));
-            let file = PlannedFile::new(name, Place::File(path));
-            match canonical {
-                Some(canonical) => self.push_known(file, canonical),
-                None => self.push(file),
+        self.expanded.files.reserve(names.len());
+        self.seen.reserve(names.len());
+        for (name, path, identity) in names {
+            match (identity, path.file_name().map(|name| home.join(name))) {
+                (Some(identity), Some(canonical)) => {
+                    self.push_known(PlannedFile::of_version(name, Place::File(path), identity), canonical);
+                }
+                _ => self.push(PlannedFile::new(name, Place::File(path))),
             }
         }
         Ok(())
@@ -359,16 +377,6 @@ fn read_manifest(place: &Place) -> Result<Vec<u8>, String> {
         return Err(format!("it is longer than {MANIFEST_BYTES_MAX} bytes; give NDJSON another ending than .json"));
     }
     Ok(text)
-}
-
-fn identity(place: &Place) -> Option<FileIdentity> {
-    let Place::File(path) = place else { return None };
-    let Ok(metadata) = fs::metadata(path) else { return Some(FileIdentity::default()) };
-    if !metadata.is_file() {
-        return None;
-    }
-    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    Some(FileIdentity { bytes: metadata.len(), modified_nanos: modified.unwrap_or_default().as_nanos() })
 }
 
 /// The resource type that a file's name begins with: `Patient.000.ndjson`, `1.Patient.ndjson`,

@@ -219,7 +219,7 @@ impl CommitFile {
 
     /// Makes it visible; doing it again, or the rest of it, comes to the same. Until the record is there nothing goes that
     /// was there before.
-    pub(crate) fn publish(&self, shared: &Arc<dyn Store>) -> Result<Published, LoadError> {
+    pub(crate) fn publish(self, shared: &Arc<dyn Store>) -> Result<Published, LoadError> {
         let store = &**shared;
         for (path, text) in &self.texts {
             put(store, path, text)?;
@@ -231,11 +231,11 @@ impl CommitFile {
                 moved => moved.map_err(|source| LoadError::destination("publish", to, source))?,
             }
         }
-        let name = self.record.name();
-        store.sync().map_err(|source| LoadError::destination("sync", name, source))?;
+        let name = self.record.name().to_owned();
+        store.sync().map_err(|source| LoadError::destination("sync", &name, source))?;
         let published = match self.delta {
-            None => Published { record: self.record.clone(), warnings: Vec::new() },
-            Some(layout) => delta::commit(shared, &self.record, layout)?,
+            None => Published { record: self.record, warnings: Vec::new() },
+            Some(layout) => delta::commit(shared, self.record, layout)?,
         };
         published.record.put(store)?;
         for path in &self.removals {
@@ -243,9 +243,9 @@ impl CommitFile {
         }
         // Before it is forgotten that they have to go.
         if !self.removals.is_empty() {
-            store.sync().map_err(|source| LoadError::destination("sync", name, source))?;
+            store.sync().map_err(|source| LoadError::destination("sync", &name, source))?;
         }
-        discard(store, name)?;
+        discard(store, &name)?;
         Ok(published)
     }
 }

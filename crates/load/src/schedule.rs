@@ -70,7 +70,7 @@ pub(crate) enum Turn {
 pub(crate) struct Reading {
     /// Its place in the run's list of files.
     pub(crate) at: usize,
-    pub(crate) file: PlannedFile,
+    pub(crate) file: Arc<PlannedFile>,
     /// What an earlier process has done of it.
     pub(crate) begun: Option<BegunFile>,
     /// Its bytes are its text, as far as is known.
@@ -105,8 +105,8 @@ struct Account {
 impl Schedule {
     /// Adds a file that can be read from now on. `at`: its place in the run's list. `begun`: what an earlier process has
     /// done of it.
-    pub(crate) fn add(&self, at: usize, file: PlannedFile, begun: Option<BegunFile>) {
-        let reading = Arc::new(Reading::new(at, file, begun));
+    pub(crate) fn add(&self, at: usize, file: impl Into<Arc<PlannedFile>>, begun: Option<BegunFile>) {
+        let reading = Arc::new(Reading::new(at, file.into(), begun));
         let mut board = self.board();
         let place = board.all.len();
         let waiting = match reading.size {
@@ -123,12 +123,12 @@ impl Schedule {
     pub(crate) fn add_done(
         &self,
         at: usize,
-        file: PlannedFile,
+        file: impl Into<Arc<PlannedFile>>,
         (begun, end): (BegunFile, &FileEnd),
         progress: &Progress,
         observer: &dyn Observer,
     ) {
-        let reading = Reading::new(at, file, Some(begun));
+        let reading = Reading::new(at, file.into(), Some(begun));
         *reading.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Exhausted(None);
         reading.exhausted.store(true, Relaxed);
         let account = reading.with_account(|account| {
@@ -186,13 +186,12 @@ impl Schedule {
         self.board().all.iter().map(|reading| reading.file.key.clone()).collect()
     }
 
-    /// The files and their accounts, in the order of the run's list.
-    pub(crate) fn output_files(&self) -> Vec<(PlannedFile, OutputFile)> {
-        let mut all = self.board().all.clone();
+    /// The files and their accounts, in the order of the run's list. The accounts are not here any more.
+    pub(crate) fn take_output_files(&self) -> Vec<(Arc<PlannedFile>, OutputFile)> {
+        let mut all = std::mem::take(&mut self.board().all);
         all.sort_by_key(|reading| reading.at);
-        all.into_iter()
-            .map(|reading| (reading.file.clone(), reading.with_account(|account| account.file.clone())))
-            .collect()
+        let taken = |reading: &Reading| reading.with_account(|account| std::mem::take(&mut account.file));
+        all.iter().map(|reading| (Arc::clone(&reading.file), taken(reading))).collect()
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -220,7 +219,7 @@ impl Board {
 }
 
 impl Reading {
-    fn new(at: usize, file: PlannedFile, begun: Option<BegunFile>) -> Reading {
+    fn new(at: usize, file: Arc<PlannedFile>, begun: Option<BegunFile>) -> Reading {
         // An empty file has to be begun too.
         let size = file.identity.map_or(UNKNOWN_BYTES, |identity| identity.bytes.max(1));
         let mut account = OutputFile {

@@ -54,7 +54,7 @@ pub(crate) struct StagedWork {
     pub(crate) parts: Vec<FileReceipt>,
     pub(crate) schemas: Vec<TableSchema>,
     pub(crate) notes: Vec<TableNote>,
-    pub(crate) output_files: Vec<(PlannedFile, OutputFile)>,
+    pub(crate) output_files: Vec<(Arc<PlannedFile>, OutputFile)>,
     /// By type, without what parts there are.
     pub(crate) by_type: Vec<TableSummary>,
     /// Files that did not come whole.
@@ -75,7 +75,7 @@ pub(crate) struct StagedWork {
 
 /// Does the work of a load from files, or what an earlier process has left of it. After an error the same request goes on.
 pub fn work(mut plan: Plan, observer: &dyn Observer) -> Result<Worked, LoadError> {
-    let files = std::mem::take(&mut plan.files);
+    let files: Vec<_> = std::mem::take(&mut plan.files).into_iter().map(Arc::new).collect();
     let bytes: Option<u64> = files.iter().map(|file| Some(file.identity?.bytes)).sum();
     let is_same =
         |record: &FileRecord| files.iter().any(|file| file.key == record.key && file.version == record.version);
@@ -85,7 +85,7 @@ pub fn work(mut plan: Plan, observer: &dyn Observer) -> Result<Worked, LoadError
         progress.files.store(files.len() as u64, Relaxed);
         let schedule = Schedule::default();
         for (at, file) in files.iter().enumerate() {
-            schedule_local(&schedule, at, file.clone(), &begun.files, &progress, observer);
+            schedule_local(&schedule, at, Arc::clone(file), &begun.files, &progress, observer);
         }
         schedule.close();
         let worked = work_through(&plan, begun, pool, &schedule, &progress, &AtomicBool::new(false), observer)?;
@@ -98,7 +98,7 @@ pub fn work(mut plan: Plan, observer: &dyn Observer) -> Result<Worked, LoadError
 fn schedule_local(
     schedule: &Schedule,
     at: usize,
-    file: PlannedFile,
+    file: Arc<PlannedFile>,
     begun: &BegunFiles,
     progress: &Progress,
     observer: &dyn Observer,
@@ -232,7 +232,7 @@ pub(crate) fn work_through(
         parts,
         schemas: tables.schemas(),
         notes: tables.notes(),
-        output_files: schedule.output_files(),
+        output_files: schedule.take_output_files(),
         by_type,
         problems: problems.into_iter().map(|(_, problem)| problem).collect(),
         quarantine: quarantine.map(|(index, lines)| [index, lines]),

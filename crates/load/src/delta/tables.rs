@@ -35,18 +35,18 @@ fn app_id(name: &str) -> String {
 }
 
 /// Commits what has been placed, each table by itself. What is committed already stays as it is.
-pub(crate) fn commit(store: &Arc<dyn Store>, record: &Committed, layout: Layout) -> Result<Published, LoadError> {
+pub(crate) fn commit(store: &Arc<dyn Store>, record: Committed, layout: Layout) -> Result<Published, LoadError> {
     let tables = DeltaTables::new(Arc::clone(store)).map_err(failed("its tables"))?;
-    let finished = match record {
+    let finished = match &record {
         Committed::Run(record) => &record.finished,
         Committed::Compaction(record) => &record.finished,
     };
-    let (name, now_ms, warnings) = (record.name(), milliseconds(finished), Mutex::default());
+    let (name, now_ms, warnings) = (record.name().to_owned(), milliseconds(finished), Mutex::default());
     let committing = Committing { store: &**store, tables, layout, name, now_ms, warnings };
     let record = start_workers(TABLES_AT_ONCE, 0)?.install(|| match record {
-        Committed::Run(record) => committing.run(record).map(|record| Committed::Run(Box::new(record))),
+        Committed::Run(record) => committing.run(*record).map(|record| Committed::Run(Box::new(record))),
         Committed::Compaction(record) => {
-            committing.compaction(record).map(|record| Committed::Compaction(Box::new(record)))
+            committing.compaction(*record).map(|record| Committed::Compaction(Box::new(record)))
         }
     })?;
     Ok(Published { record, warnings: committing.warnings.into_inner().unwrap_or_else(PoisonError::into_inner) })
@@ -70,14 +70,13 @@ struct Committing<'c> {
     store: &'c dyn Store,
     tables: DeltaTables,
     layout: Layout,
-    name: &'c str,
+    name: String,
     now_ms: i64,
     warnings: Mutex<Vec<Warning>>,
 }
 
 impl Committing<'_> {
-    fn run(&self, record: &RunRecord) -> Result<RunRecord, LoadError> {
-        let mut record = record.clone();
+    fn run(&self, mut record: RunRecord) -> Result<RunRecord, LoadError> {
         record.tables.par_iter_mut().try_for_each(|table| {
             let columns = self.columns(&table.resource_type)?;
             let folder = self.layout.folder(&table.resource_type);
@@ -102,8 +101,7 @@ impl Committing<'_> {
 
     /// A table that somebody else has changed is left as it is, and so is the record's account of it: the parts that were
     /// made for it are strays then.
-    fn compaction(&self, record: &CompactionRecord) -> Result<CompactionRecord, LoadError> {
-        let mut record = record.clone();
+    fn compaction(&self, mut record: CompactionRecord) -> Result<CompactionRecord, LoadError> {
         let done = record.tables.into_par_iter().map(|mut table| {
             let columns = self.columns(&table.resource_type)?;
             let folder = self.layout.folder(&table.resource_type);
@@ -140,14 +138,14 @@ impl Committing<'_> {
     ) -> Result<InTable, Failed> {
         let adds = parts.iter().map(|part| self.added(part, columns)).collect::<Result<_, _>>()?;
         let commit = Commit {
-            app_id: app_id(self.name),
+            app_id: app_id(&self.name),
             app_version: APP_VERSION,
             adds,
             schema: Arc::clone(&columns.schema),
             statistics: columns.statistics.clone(),
             change,
             operation: operation.to_owned(),
-            run: self.name.to_owned(),
+            run: self.name.clone(),
             now_ms: self.now_ms,
         };
         Ok(table.commit(&commit)?)
