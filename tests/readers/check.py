@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Do other programs read a lake as its ledger and its source say?
 
-    check.py LAKE [--source PATH ...] [--require duckdb,polars,pyarrow]
+    check.py LAKE [--source PATH ...] [--require duckdb,polars,pyarrow,spark]
 
 Every table is opened with DuckDB, Polars, pyarrow and PySpark, each as it comes, without options; one that is not installed
 is skipped. Checked are:

@@ -146,6 +146,8 @@ class Spark:
     def installed(cls):
         try:
             import pyspark
+            # What comes without Spark (pyspark-client) has none.
+            import py4j
             from pyspark.sql import SparkSession
         except ImportError:
             return None

@@ -9,8 +9,10 @@ from PyPI, and DuckDB's extension httpfs, from its own server or by `pip install
 
 import argparse
 import collections
+import importlib.util
 import json
 import threading
+from pathlib import Path
 
 import duckdb
 import polars
@@ -50,16 +52,13 @@ def by_polars(s3, lake, table):
 
 def duckdb_reader(s3):
     """DuckDB's reader, or why there is none."""
-    try:
-        # A package of PyPI that brings the extension along, for the same version of DuckDB.
-        from duckdb_extensions import import_extension
-
-        import_extension("httpfs")
-    except (ImportError, duckdb.Error):
-        pass
     database = duckdb.connect()
+    # A package of PyPI that brings the extension along, for the same version of DuckDB.
+    package = importlib.util.find_spec("duckdb_extension_httpfs")
+    folders = package.submodule_search_locations if package else []
+    files = [file for folder in folders for file in Path(folder).glob("extensions/*/httpfs.duckdb_extension")]
     try:
-        database.execute("INSTALL httpfs; LOAD httpfs")
+        database.execute(f"LOAD '{files[0]}'" if files else "INSTALL httpfs; LOAD httpfs")
     except duckdb.Error as error:
         return None, str(error).splitlines()[0]
     database.execute(
