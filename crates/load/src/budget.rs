@@ -21,8 +21,8 @@ const BUILDER_PERCENT: u64 = 28;
 
 /// Open row groups of all workers take no more than this and as much again as [`BUILDER_BYTES_A_WORKER`] for each: memory
 /// that is touched for the first time is dear (a page fault each), and larger row groups make a lake hardly smaller.
-const BUILDER_BYTES_SHARED: u64 = 72 << 20;
-const BUILDER_BYTES_A_WORKER: u64 = 32 << 20;
+const BUILDER_BYTES_SHARED: u64 = 88 << 20;
+const BUILDER_BYTES_A_WORKER: u64 = 24 << 20;
 
 /// What a worker holds beside its open row groups: a chunk it parses, two that its file's framer fills, decompression.
 const WORKER_BYTES: u64 = 4 * CHUNK_BYTES as u64 + (1 << 20);
