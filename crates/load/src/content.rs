@@ -233,6 +233,9 @@ impl Form {
 
 impl Read for Content {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        if space.is_empty() {
+            return Ok(0);
+        }
         if let Some(read) = self.sniff(space)? {
             return Ok(read);
         }
@@ -242,7 +245,7 @@ impl Read for Content {
             State::Zstd(decoder) => {
                 let read = decoder.read(space).map_err(|error| damaged("zstd", error))?;
                 // The decoder calls a frame's end the end where nothing follows; then nothing may follow.
-                if read == 0 && !space.is_empty() && !decoder.get_mut().fill_buf()?.is_empty() {
+                if read == 0 && !decoder.get_mut().fill_buf()?.is_empty() {
                     return Err(damaged("zstd", io::Error::new(io::ErrorKind::InvalidData, "bytes follow its end")));
                 }
                 Ok(read)
