@@ -167,7 +167,9 @@ impl Content {
     /// are can be read now.
     fn sniff(&mut self, space: &mut [u8]) -> io::Result<Option<usize>> {
         while let State::Sniffing(counted, first) = &mut self.state {
-            let read = match counted.read(space) {
+            // What is handed out is hashed elsewhere: here no more of it than tells what it is.
+            let wanted = if self.hand_out { space.len().min(MAGIC_BYTES) } else { space.len() };
+            let read = match counted.read(&mut space[..wanted]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 read => read?,
             };
