@@ -18,6 +18,7 @@ pub mod failure;
 pub mod signals;
 mod store_options;
 mod peak_memory;
+mod huge_pages;
 mod size;
 mod duration;
 
