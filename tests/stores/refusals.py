@@ -93,8 +93,22 @@ def only_writing(check):
     def meet(request, carry_out):
         return carry_out() if request.method in ("GET", "HEAD") else answer
 
-    check.say("AccessDenied for writing", meet, ("load", check.manifest, "--to", check.lake()), (8,), r"policy has to allow")
+    for words, codes in check.commands(check.lake()):
+        if words[0] in ("load", "check"):
+            check.say("AccessDenied for writing", meet, words, codes, r"policy has to allow")
     return "credentials that may only read are told"
+
+
+def no_conditions(check):
+    """A store that passes over conditions."""
+
+    def meet(request, carry_out):
+        del request.headers["If-None-Match"]
+        return carry_out()
+
+    words, codes = next(command for command in check.commands(check.lake()) if command[0][0] == "check")
+    check.say("no conditions", meet, words, codes, r"If-None-Match")
+    return "check tells of a store that writes over what is there"
 
 
 def no_body(check):
@@ -107,7 +121,7 @@ def no_body(check):
         def meet(request, carry_out):
             return answer if request.method == "HEAD" else carry_out()
 
-        check.say(f"HEAD: {status}", meet, ("verify", lake), (10,), f"it cannot be read: .*{pattern}")
+        check.say(f"HEAD: {status}", meet, ("verify", lake), (8,), pattern)
     return "refusals without a body are told as far as the status tells"
 
 
@@ -162,7 +176,7 @@ def main():
     with LocalS3() as s3:
         s3.make("lakes")
         check = Check(arguments, s3)
-        for part in (every_command, only_writing, no_body, in_the_middle, too_many, *((for_ever,) if arguments.long else ())):
+        for part in (every_command, only_writing, no_conditions, no_body, in_the_middle, too_many, *((for_ever,) if arguments.long else ())):
             before = len(check.wrong)
             told = part(check)
             print(told if len(check.wrong) == before else f"NOT SO: {told}", flush=True)

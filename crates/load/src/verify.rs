@@ -4,6 +4,7 @@
 //! figures, against the files' bytes, and line by line against the rows. Every published byte is read; nothing is changed.
 
 mod asides;
+mod fault;
 mod lines;
 mod parts;
 mod quarantine;
@@ -13,6 +14,7 @@ pub(crate) mod stored;
 pub(crate) mod strays;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 
 use lakehaul_schema::TableSchema;
 use rayon::prelude::*;
@@ -92,9 +94,15 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
     (report.runs, report.tables) = (records.len(), tables.parts.values().filter(|parts| !parts.is_empty()).count());
     let mut runs = BTreeSet::new();
     for record in records {
-        if !runs.insert(record.run.as_str()) || lake.store.open(&record_path(&record.run)).is_err() {
+        let path = record_path(&record.run);
+        let is_misnamed = match lake.store.open(&path) {
+            Ok(_) => false,
+            Err(error) if error.kind() == ErrorKind::NotFound => true,
+            Err(source) => return Err(LoadError::LakeUnreadable { path, source }),
+        };
+        if is_misnamed || !runs.insert(record.run.as_str()) {
             let what = "another file has this run's record".to_owned();
-            report.findings.push(VerifyFinding { path: record_path(&record.run), what });
+            report.findings.push(VerifyFinding { path, what });
         }
         named.add_run(record);
         let tables = record.tables.iter().chain(&record.deleted_resources);
@@ -126,7 +134,7 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
     }
     let distinct: Vec<_> = ledger.distinct_runs().collect();
     for together in sharing::sharing(&distinct, &tables) {
-        report.findings.extend(check_runs(lake, &together, &tables, &leaves, &files, observer));
+        report.findings.extend(check_runs(lake, &together, &tables, &leaves, &files, observer)?);
     }
     for committed in &publishing {
         named.add_committed(committed);
@@ -154,9 +162,7 @@ fn unfinished(lake: &Lake, report: &mut VerifyReport) -> Result<Vec<Committed>, 
             Ok(Vec::new())
         }
         // It has finished since it was listed.
-        Err(LoadError::LakeUnreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Ok(Vec::new())
-        }
+        Err(LoadError::LakeUnreadable { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }
@@ -169,16 +175,18 @@ fn check_runs(
     known_leaves: &BTreeMap<String, BTreeSet<String>>,
     files: &[(String, u64)],
     observer: &dyn Observer,
-) -> Vec<VerifyFinding> {
+) -> Result<Vec<VerifyFinding>, LoadError> {
     let mut findings = Vec::new();
     let lines: BTreeMap<&str, RunLines<'_>> =
         runs.iter().map(|record| (record.run.as_str(), RunLines::of(record))).collect();
     let checked: Vec<_> = parts
         .par_iter()
         .map(|(resource_type, part)| {
-            let leaves = parts::check_part(lake, resource_type, part, &lines)?;
-            observer.event(Event::PartVerified { path: &part.part.path, bytes: part.part.bytes });
-            Ok(leaves)
+            let checked = parts::check_part(lake, resource_type, part, &lines);
+            if checked.is_ok() {
+                observer.event(Event::PartVerified { path: &part.part.path, bytes: part.part.bytes });
+            }
+            checked
         })
         .collect();
     // Parts of one table that came together have the same columns.
@@ -187,9 +195,9 @@ fn check_runs(
     for ((resource_type, part), checked) in parts.iter().zip(checked) {
         match checked {
             Ok(leaves) => columns.entry((part.of.as_str(), resource_type)).or_default().push((&part.part, leaves)),
-            Err(what) => {
+            Err(fault) => {
                 unread.extend(part.runs.iter().map(|of_run| of_run.run.as_str()));
-                findings.push(VerifyFinding { path: part.part.path.clone(), what });
+                findings.push(fault.at(&part.part.path)?);
             }
         }
     }
@@ -209,13 +217,13 @@ fn check_runs(
         for part in record.deleted_resources.iter().flat_map(|table| &table.files) {
             match parts::check_deleted(lake, part) {
                 Ok(()) => observer.event(Event::PartVerified { path: &part.path, bytes: part.bytes }),
-                Err(what) => findings.push(VerifyFinding { path: part.path.clone(), what }),
+                Err(fault) => findings.push(fault.at(&part.path)?),
             }
         }
-        findings.extend(quarantine::check(lake, record, lines));
-        findings.extend(asides::check(lake, record, files));
+        findings.extend(quarantine::check(lake, record, lines)?);
+        findings.extend(asides::check(lake, record, files)?);
     }
-    findings
+    Ok(findings)
 }
 
 /// Of a run's reject, what a comparison with its source needs.

@@ -3,7 +3,6 @@
 //! Every byte is hashed; of the columns, the three that say where a row came from are read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
@@ -15,12 +14,13 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use parquet::errors::ParquetError;
 
 use super::VerifyFinding;
+use super::fault::Fault;
 use super::lines::RunLines;
 use super::stored::Stored;
 use crate::cat::open_part;
 use crate::current::CurrentPart;
 use crate::lake::{Lake, schema_path};
-use crate::{PartRecord, RowsOfRun};
+use crate::{LoadError, PartRecord, RowsOfRun};
 
 /// Where a row came from.
 const RUN: &str = "__run";
@@ -30,66 +30,71 @@ const LINE: &str = "__line";
 /// Rows read at a time: some hundred kilobytes of the three columns.
 const BATCH_ROWS: usize = 8 << 10;
 
-/// Length and hash of a file. The error is a sentence.
-pub(super) fn check_bytes(lake: &Lake, path: &str, bytes: u64, blake3: &str) -> Result<Stored, String> {
-    let file = Stored::open(&*lake.store, path).map_err(|error| unreadable(&error))?;
+/// Length and hash of a file.
+pub(super) fn check_bytes(lake: &Lake, path: &str, bytes: u64, blake3: &str) -> Result<Stored, Fault> {
+    let file = Stored::open(&*lake.store, path)?;
     if file.len_bytes() != bytes {
-        return Err(format!("it has {} bytes, the ledger says {bytes}", file.len_bytes()));
+        return Err(format!("it has {} bytes, the ledger says {bytes}", file.len_bytes()).into());
     }
-    if file.blake3().map_err(|error| unreadable(&error))? != blake3 {
-        return Err("its bytes are not those that were written: the hash differs".to_owned());
+    if file.blake3()? != blake3 {
+        return Err("its bytes are not those that were written: the hash differs".into());
     }
     Ok(file)
 }
 
-pub(super) fn unreadable(error: &io::Error) -> String {
-    format!("it cannot be read: {error}")
-}
-
-/// Length, hash, row count and type of a part, and its rows' lines, which are added to `lines`; its leaves. The error is a
-/// sentence.
+/// Length, hash, row count and type of a part, and its rows' lines, which are added to `lines`; its leaves.
 pub(super) fn check_part(
     lake: &Lake,
     resource_type: &str,
     CurrentPart { part, runs, .. }: &CurrentPart,
     lines: &BTreeMap<&str, RunLines<'_>>,
-) -> Result<BTreeSet<String>, String> {
+) -> Result<BTreeSet<String>, Fault> {
     let file = check_bytes(lake, &part.path, part.bytes, &part.blake3)?;
-    let reader = open_part(lake, &part.path).map_err(|error| error.to_string())?;
+    let reader = open_part(lake, &part.path).map_err(|error| match error {
+        LoadError::LakeUnreadable { source, .. } => source.into(),
+        error => Fault::Finding(error.to_string()),
+    })?;
     if reader.rows() != part.rows {
-        return Err(format!("it has {} rows, the ledger says {}", reader.rows(), part.rows));
+        return Err(format!("it has {} rows, the ledger says {}", reader.rows(), part.rows).into());
     }
     if reader.resource_type() != resource_type {
-        return Err(format!("it is a part of {}, the ledger says {resource_type}", reader.resource_type()));
+        return Err(format!("it is a part of {}, the ledger says {resource_type}", reader.resource_type()).into());
     }
     let leaves = reader.parquet_schema().columns().iter().map(|column| column.path().string()).collect();
     // In the order of `runs`.
     let lines: Vec<_> = runs.iter().map(|of_run| (of_run.run.as_str(), lines.get(of_run.run.as_str()))).collect();
-    let origins = read_origins(&file, &lines).map_err(|error| format!("its columns cannot be read: {error}"))?;
+    let origins = read_origins(&file, &lines)
+        .map_err(|error| unread(&file, || format!("its columns cannot be read: {error}")))?;
     if origins.of_other_runs > 0 {
-        return Err(format!("{} of its rows are of another run", origins.of_other_runs));
+        return Err(format!("{} of its rows are of another run", origins.of_other_runs).into());
     }
     if origins.of_no_file > 0 {
-        return Err(format!("{} of its rows are of an output file that the run does not have", origins.of_no_file));
+        let of_no_file = origins.of_no_file;
+        return Err(format!("{of_no_file} of its rows are of an output file that the run does not have").into());
     }
     match runs.iter().zip(origins.of_runs).find(|(of_run, rows)| of_run.rows != *rows) {
         None => Ok(leaves),
         Some((RowsOfRun { run, rows: told }, rows)) => {
-            Err(format!("{rows} of its rows are of run {run}, the ledger says {told}"))
+            Err(format!("{rows} of its rows are of run {run}, the ledger says {told}").into())
         }
     }
 }
 
-/// Length, hash and row count of a part of the table of deletions. The error is a sentence.
-pub(super) fn check_deleted(lake: &Lake, part: &PartRecord) -> Result<(), String> {
+/// Length, hash and row count of a part of the table of deletions.
+pub(super) fn check_deleted(lake: &Lake, part: &PartRecord) -> Result<(), Fault> {
     let file = check_bytes(lake, &part.path, part.bytes, &part.blake3)?;
     let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
-        .map_err(|error| format!("it is no Parquet file: {error}"))?;
+        .map_err(|error| unread(&file, || format!("it is no Parquet file: {error}")))?;
     let rows = metadata.metadata().file_metadata().num_rows();
     match u64::try_from(rows) {
         Ok(rows) if rows == part.rows => Ok(()),
-        _ => Err(format!("it has {rows} rows, the ledger says {}", part.rows)),
+        _ => Err(format!("it has {rows} rows, the ledger says {}", part.rows).into()),
     }
+}
+
+/// Why the parquet crate has not read on: its own reason, unless the store had one.
+fn unread(file: &Stored, what: impl FnOnce() -> String) -> Fault {
+    file.take_failure().map_or_else(|| Fault::Finding(what()), Fault::from)
 }
 
 /// Where a part's rows are from.

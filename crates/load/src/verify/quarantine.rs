@@ -10,8 +10,8 @@ use lakehaul_parse::Reason;
 use serde::Deserialize;
 
 use super::VerifyFinding;
+use super::fault::Fault;
 use super::lines::RunLines;
-use super::parts::unreadable;
 use super::stored::Stored;
 use crate::asides::Asides;
 use crate::lake::Lake;
@@ -38,17 +38,17 @@ pub(super) fn paths(run: &str) -> [String; 2] {
 }
 
 /// Checks the quarantine and adds its lines to `lines`, which has those of the rows.
-pub(super) fn check(lake: &Lake, record: &RunRecord, lines: &RunLines<'_>) -> Vec<VerifyFinding> {
+pub(super) fn check(lake: &Lake, record: &RunRecord, lines: &RunLines<'_>) -> Result<Vec<VerifyFinding>, LoadError> {
     let told = record.totals.rejected;
     // Files that nobody names are looked for elsewhere.
     if told == 0 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let [index_path, lines_path] = paths(&record.run);
     let finding = |path: &str, what: String| VerifyFinding { path: path.to_owned(), what };
     let index = match Stored::open(&*lake.store, &index_path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return vec![finding(&index_path, format!("it is missing, the ledger says {told} rejected lines"))];
+            return Ok(vec![finding(&index_path, format!("it is missing, the ledger says {told} rejected lines"))]);
         }
         index => index,
     };
@@ -64,7 +64,7 @@ pub(super) fn check(lake: &Lake, record: &RunRecord, lines: &RunLines<'_>) -> Ve
     let mut findings = Vec::new();
     if let Err(error) = read {
         // The rest of the index is unknown: what is missing by it is no finding of its own.
-        return vec![finding(&index_path, unreadable(&error))];
+        return Fault::from(error).at(&index_path).map(|finding| vec![finding]);
     }
     findings.extend(tally.sentences(told).into_iter().map(|what| finding(&index_path, what)));
     findings.extend(lines.check_rejected().into_iter().map(|what| finding(&index_path, what)));
@@ -72,10 +72,10 @@ pub(super) fn check(lake: &Lake, record: &RunRecord, lines: &RunLines<'_>) -> Ve
         (Ok(bytes), Some(ends)) => {
             findings.extend(ends.sentences(bytes.len_bytes()).into_iter().map(|what| finding(&lines_path, what)));
         }
-        (Err(error), _) => findings.push(finding(&lines_path, unreadable(&error))),
+        (Err(error), _) => findings.push(Fault::from(error).at(&lines_path)?),
         (Ok(_), None) => {}
     }
-    findings
+    Ok(findings)
 }
 
 /// How often each reason is in a run's quarantine; nothing, if it has none. No content of a line is looked at.

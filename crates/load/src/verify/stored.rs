@@ -2,7 +2,7 @@
 //! reader holds, not the file's length.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use lakehaul_write::store::{Store, StoreRead};
@@ -16,19 +16,36 @@ const HEADER_READ_BYTES: usize = 1 << 10;
 
 /// An open file of the lake; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Stored(Arc<dyn StoreRead>);
+pub(crate) struct Stored {
+    file: Arc<dyn StoreRead>,
+    /// Of the store's own, as the last read got it: the parquet crate hands on its text at most.
+    failure: Arc<Mutex<Option<io::Error>>>,
+}
 
 impl Stored {
     pub(crate) fn open(store: &dyn Store, path: &str) -> io::Result<Stored> {
-        store.open(path).map(|file| Stored(Arc::from(file)))
+        store.open(path).map(|file| Stored { file: Arc::from(file), failure: Arc::default() })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(file: impl StoreRead + 'static) -> Stored {
+        Stored { file: Arc::new(file), failure: Arc::default() }
     }
 
     pub(crate) fn len_bytes(&self) -> u64 {
-        self.0.len_bytes()
+        self.file.len_bytes()
     }
 
     pub(crate) fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
-        self.0.read_at(offset, len)
+        self.file.read_at(offset, len).inspect_err(|error| {
+            let copy = io::Error::new(error.kind(), error.to_string());
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
+        })
+    }
+
+    /// Why the store has not given what was last asked for.
+    pub(crate) fn take_failure(&self) -> Option<io::Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// From its start.
