@@ -108,6 +108,20 @@ def check(arguments, server):
         assert not uploads, f"{lake}: uploads are half-way: {uploads}"
     print(f"{killed} of {arguments.kills} runs were killed, each was taken up and verified")
 
+    nowhere = ("--kind", "smart", "--no-auth", "--base-url", "http://127.0.0.1:9", "--retries", "0")
+    checked = lakehaul("check", *nowhere, "--to", f"{scheme}://{BUCKET}/new", expect=5)
+    assert "can be written there" in checked.stdout and not objects("new/"), checked.stdout
+    print("whether a lake can be made is checked, and leaves nothing")
+
+    if arguments.store == "s3":
+        foreign = "listed/Patient/other.parquet"
+        for key in ("listed/_lake/staging/run/part.parquet", foreign):
+            server.client.create_multipart_upload(Bucket=BUCKET, Key=key)
+        lakehaul(*load, f"{scheme}://{BUCKET}/listed")
+        uploads = [upload["Key"] for upload in server.uploads(BUCKET)]
+        assert uploads == [foreign], f"half-way are {uploads}"
+        print("an upload that nobody has noted is aborted, another program's is not")
+
     # A lease that nobody gives back is waited for, and its lake is taken.
     process = subprocess.Popen([arguments.lakehaul, "load", "-", "--to", f"{scheme}://{BUCKET}/held"], env=environ, stdin=subprocess.PIPE)
     for _ in range(100):

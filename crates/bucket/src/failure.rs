@@ -61,7 +61,8 @@ const REDIRECT: &str = "redirect without LOCATION";
 const METADATA_SERVICES: [&str; 3] = ["//169.254.169.254/", "//169.254.170.2/", "//metadata.google.internal/"];
 
 const NO_CREDENTIALS: &str = "no credentials were found: none in the environment, in a profile or in --store-option, and this machine's \
-                              metadata service gives none; see the README on where they are looked for";
+                              metadata service gives none; what an AWS profile gets elsewhere (SSO, another role, a process) is in the \
+                              environment after `eval \"$(aws configure export-credentials --format env)\"`";
 
 const DENIED: &str = "the credentials may not do this; the bucket's policy has to allow reading, writing, listing and deleting under \
                       the lake's path";

@@ -4,13 +4,15 @@
 //! no difference but two: a file that is still written cannot be read, and its name appears with its last byte.
 //!
 //! - A part goes up in pieces while it is written (multipart upload), several at a time and no more than a fixed number of
-//!   bytes in all. What a death has left half-way up is noted in the lake and aborted by the next writer.
+//!   bytes in all. What a death has left half-way up is noted in the lake, or listed by S3, and aborted
+//!   by the next writer.
 //! - A file that has to be durable before it is whole (the journal) is a folder of segments, each named by where it begins.
 //! - A lake is held by a lease: an object with an owner, renewed while its owner lives (`lease.rs`).
 
 #![forbid(unsafe_code)]
 
 mod failure;
+mod half_way;
 mod lease;
 mod place;
 mod store;

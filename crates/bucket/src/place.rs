@@ -15,6 +15,7 @@ use object_store::{ObjectStore, ObjectStoreScheme, RetryConfig};
 use url::Url;
 
 use crate::failure::failure;
+use crate::half_way::HalfWay;
 use crate::web::Web;
 
 /// How long a request is tried again that the store is too busy for, or that gets no answer.
@@ -43,6 +44,8 @@ impl<T: ObjectStore + MultipartStore> Objects for T {}
 #[derive(Debug, Clone)]
 pub struct Bucket {
     pub(crate) objects: Arc<dyn Objects>,
+    /// Where uploads can be listed.
+    pub(crate) half_way: Option<HalfWay>,
     root: Path,
     is_web: bool,
 }
@@ -72,11 +75,14 @@ impl Bucket {
         let plain = plain.then(|| ("allow_http".to_owned(), "true".to_owned()));
         let options: Vec<&(String, String)> = plain.iter().chain(options).collect();
         let is_web = scheme == ObjectStoreScheme::Http;
+        let mut half_way = None;
         let objects: Arc<dyn Objects> = match scheme {
             ObjectStoreScheme::AmazonS3 => {
                 let builder = AmazonS3Builder::new().with_url(url).with_retry(retries());
                 let with = known(&options).fold(builder, |builder, (key, value)| builder.with_config(key, value));
-                Arc::new(with.build().map_err(failure)?)
+                let objects = Arc::new(with.build().map_err(failure)?);
+                half_way = HalfWay::new(Arc::clone(&objects), known(&options));
+                objects
             }
             ObjectStoreScheme::GoogleCloudStorage => {
                 let builder = GoogleCloudStorageBuilder::new().with_url(url).with_retry(retries());
@@ -91,7 +97,7 @@ impl Bucket {
             ObjectStoreScheme::Http => Arc::new(Web::of(&parsed, retries()).map_err(failure)?),
             _ => return Err(wrong(&NO_SCHEME)),
         };
-        Ok(Bucket { objects, root, is_web })
+        Ok(Bucket { objects, half_way, root, is_web })
     }
 
     /// A place in any store, such as one in memory.
@@ -100,7 +106,7 @@ impl Bucket {
     /// `root` is no path.
     pub fn within(objects: Arc<dyn Objects>, root: &str) -> io::Result<Bucket> {
         let root = Path::parse(root).map_err(|error| io::Error::new(ErrorKind::InvalidInput, error.to_string()))?;
-        Ok(Bucket { objects, root, is_web: false })
+        Ok(Bucket { objects, half_way: None, root, is_web: false })
     }
 
     /// Whether it is on a web server, where what is named can be read, and nothing else can be done.

@@ -28,6 +28,10 @@ use crate::wait;
 /// Uploads that may be half-way.
 const UPLOADS: &str = "_lake/uploads";
 
+/// Under this, only lakehaul writes. Parts go up here and are copied from here; but for ones beyond what can be copied at once,
+/// nothing else goes up in pieces.
+const LAKEHAULS_OWN: &str = "_lake";
+
 /// Written to ask the store for the time.
 pub(crate) const CLOCK: &str = "_lake/clock";
 
@@ -104,6 +108,11 @@ impl BucketStore {
                 {
                     abort(&bucket, &path, &id, &note).await;
                 }
+            }
+            let Some(half_way) = &bucket.half_way else { return Ok(()) };
+            // Only where no other program writes: in a table's folder it may be one that is at work.
+            for (path, id) in half_way.under(&bucket.at(LAKEHAULS_OWN)?).await {
+                let _ = bucket.objects.abort_multipart(&path, &id).await;
             }
             Ok(())
         })?
