@@ -2,6 +2,7 @@
 //!
 //! Options are the process's, as credentials are: `cli` gathers them from the environment and the command line, once.
 
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, OnceLock};
 
 use lakehaul_write::store::Store;
@@ -53,6 +54,26 @@ pub(crate) fn open(name: &str) -> Result<Option<Arc<dyn Store>>, LoadError> {
     Ok(Some(source.store))
 }
 
+/// Writes a small object where the lake `name` is to be, and removes it: an error says why no lake can be made there. Only for
+/// places in a store.
+pub fn try_to_write(name: &str) -> Result<(), LoadError> {
+    let Some(store) = open(name)? else { return Ok(()) };
+    let path = format!("_lake/check-{:016x}", fastrand::u64(..));
+    let failed = |source| LoadError::destination("write", &path, source);
+    store.put_new(&path, b"one").map_err(failed)?;
+    let again = store.put_new(&path, b"another");
+    store.remove(&path).map_err(|source| LoadError::destination("remove", &path, source))?;
+    match again {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(source) => Err(failed(source)),
+        Ok(()) => {
+            let why = "the store writes over what was to be written only if it is not there (If-None-Match); two commands could \
+                       write one lake at once, so it is no place for one";
+            Err(failed(io::Error::new(ErrorKind::Unsupported, why)))
+        }
+    }
+}
+
 /// The store that an input's URL means.
 #[cfg(feature = "cloud")]
 pub(crate) fn open_source(name: &str) -> Result<Source, LoadError> {
@@ -64,7 +85,7 @@ pub(crate) fn open_source(name: &str) -> Result<Source, LoadError> {
             let store = Arc::new(lakehaul_bucket::BucketStore::new(bucket, lakehaul_bucket::Habits::default()));
             Ok(Source { store, lists })
         }
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(LoadError::Usage(error.to_string())),
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Err(LoadError::Usage(error.to_string())),
         Err(source) => Err(LoadError::destination("open", name, source)),
     }
 }

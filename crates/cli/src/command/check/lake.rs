@@ -47,13 +47,16 @@ pub(super) fn findings(lake: Option<Result<String, Failure>>, options: Option<&L
     look_unless_held(lake, options)
 }
 
-/// A lake in a store. Whether a new one can be written there is seen when it is.
+/// A lake in a store.
 fn in_store(lake: String, options: Option<&LoadOptions>) -> Vec<Finding> {
     match lakehaul_load::runs(&lake) {
-        Err(error) if error.kind() == ErrorKind::Usage => {
-            let what = format!("{lake} is no lake yet; it will be made, if the store lets you write there");
-            vec![Finding::ok(ABOUT, what)]
-        }
+        Err(error) if error.kind() == ErrorKind::Usage => match lakehaul_load::stores::try_to_write(&lake) {
+            Ok(()) => {
+                let what = format!("{lake} is no lake yet; it will be made, and the store can be written there");
+                vec![Finding::ok(ABOUT, what)]
+            }
+            Err(error) => vec![Finding::failure(ABOUT, &Failure::to(format!("write to {lake}"))(error))],
+        },
         Err(error) => vec![Finding::failure(ABOUT, &Failure::to(format!("read {lake}"))(error))],
         Ok(_) => look_unless_held(lake, options),
     }
