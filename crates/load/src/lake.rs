@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use lakehaul_schema::{Annotations, ElementTable, LAKE_SCHEMA, TableSchema};
 use lakehaul_write::store::{LocalStore, Store, StoreLock};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::work::start_workers;
 use crate::{CompactionRecord, Format, Layout, LoadError, LoadOptions, RunRecord};
 use crate::{delta, journal, stores};
 
@@ -21,6 +23,9 @@ pub(crate) const COMPACTIONS: &str = "_lake/compactions";
 /// The end of a compaction's name; that of a run ends with digits of its plan's hash.
 pub(crate) const COMPACTION_ENDING: &str = "compact";
 const OWN: &str = "_lake";
+
+/// Records that are read at a time. A lake has one more each day, and a bucket's answer takes some 30 ms.
+const FILES_AT_ONCE: usize = 16;
 
 /// What is fixed when a lake is made: `_lake/lake.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,12 +158,12 @@ impl Lake {
 
     /// The run records, oldest first: a run's name begins with its time.
     pub(crate) fn records(&self) -> Result<Vec<RunRecord>, LoadError> {
-        self.list(RUNS)?.iter().filter(|(path, _)| path.ends_with(".json")).map(|(path, _)| self.record(path)).collect()
+        at_once(|| self.record_paths(RUNS)?.par_iter().map(|path| self.record(path)).collect())
     }
 
     /// The compactions' records, oldest first.
     pub(crate) fn compactions(&self) -> Result<Vec<CompactionRecord>, LoadError> {
-        let read = |(path, _): &(String, u64)| {
+        let read = |path: &String| {
             let damaged = |why: String| LoadError::LakeDamaged { path: path.clone(), why };
             let record: CompactionRecord = serde_json::from_str(&self.text(path)?)
                 .map_err(|error| damaged(format!("no record of a compaction: {error}")))?;
@@ -167,7 +172,7 @@ impl Lake {
                 false => Err(damaged(format!("it is the record of {}", record.compaction))),
             }
         };
-        self.list(COMPACTIONS)?.iter().filter(|(path, _)| is_record(path)).map(read).collect()
+        at_once(|| self.record_paths(COMPACTIONS)?.par_iter().map(read).collect())
     }
 
     /// The name of a run or a compaction, finished or not, that sorts behind all others.
@@ -188,13 +193,19 @@ impl Lake {
         struct OfPlan {
             plan: String,
         }
-        for (path, _) in self.list(RUNS)?.iter().rev().filter(|(path, _)| path.ends_with(".json")) {
-            let of_plan: Result<OfPlan, _> = serde_json::from_str(&self.text(path)?);
-            if of_plan.is_ok_and(|of_plan| of_plan.plan == plan) {
-                return Ok(Some(self.record(path)?));
+        let find = |path: &String| match self.text(path) {
+            Ok(text) => {
+                let of_plan: Result<OfPlan, _> = serde_json::from_str(&text);
+                of_plan.is_ok_and(|of_plan| of_plan.plan == plan).then(|| self.record(path))
             }
-        }
-        Ok(None)
+            Err(error) => Some(Err(error)),
+        };
+        at_once(|| self.record_paths(RUNS)?.par_iter().rev().find_map_first(find).transpose())
+    }
+
+    /// The records in a folder, oldest first; not what is left of one that was being written.
+    fn record_paths(&self, folder: &str) -> Result<Vec<String>, LoadError> {
+        Ok(self.list(folder)?.into_iter().map(|(path, _)| path).filter(|path| path.ends_with(".json")).collect())
     }
 
     fn record(&self, path: &str) -> Result<RunRecord, LoadError> {
@@ -226,9 +237,9 @@ pub(crate) fn is_compaction(name: &str) -> bool {
     name.strip_suffix(COMPACTION_ENDING).is_some_and(|time| time.ends_with('-'))
 }
 
-/// Whether a file is a record, not what is left of one that was being written.
-fn is_record(path: &str) -> bool {
-    path.ends_with(".json")
+/// Carries out what reads many small files, several at a time: most of it is waiting for the store.
+fn at_once<T: Send>(read: impl FnOnce() -> Result<T, LoadError> + Send) -> Result<T, LoadError> {
+    start_workers(FILES_AT_ONCE, 0)?.install(read)
 }
 
 /// The schema file's path.
