@@ -1,6 +1,6 @@
 //! Servers that say nothing, or little at a time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lakehaul_sim::{At, Endpoint, Fault, Target, When};
 
@@ -33,12 +33,15 @@ fn silence_is_noticed_in_time_and_ridden_out() {
         let payer = Payer::provider(|scenario| {
             scenario.file(patient_file("x", 5)).running(1).fault(target.clone(), When::Nth(1), fault.clone())
         });
+        let begun = Instant::now();
         let outcome = payer.export(&["--idle-timeout", "1s"]);
+        // By the server's clock it may look shorter: one that has much else to do gets to a request late.
+        assert!(begun.elapsed() >= IDLE, "it was not waited for\n{outcome}");
         payer.is_whole(&outcome);
         outcome.tells("was silent for 1s");
         let seen = payer.sim.seen(target.clone());
         let noticed = seen[1].at - seen[0].at;
-        assert!(IDLE <= noticed && noticed < IDLE + SLACK, "noticed after {noticed:?}\n{outcome}");
+        assert!(noticed < IDLE + SLACK, "noticed after {noticed:?}\n{outcome}");
     });
 }
 
