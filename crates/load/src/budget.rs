@@ -21,8 +21,8 @@ const BUILDER_PERCENT: u64 = 28;
 
 /// Open row groups of all workers take no more than this and as much again as [`BUILDER_BYTES_A_WORKER`] for each: memory
 /// that is touched for the first time is dear (a page fault each), and larger row groups make a lake hardly smaller.
-const BUILDER_BYTES_SHARED: u64 = 88 << 20;
-const BUILDER_BYTES_A_WORKER: u64 = 24 << 20;
+const BUILDER_BYTES_SHARED: u64 = 60 << 20;
+const BUILDER_BYTES_A_WORKER: u64 = 18 << 20;
 
 /// What a worker holds beside its open row groups: a chunk it parses, two that its file's framer fills, decompression.
 const WORKER_BYTES: u64 = 4 * CHUNK_BYTES as u64 + (1 << 20);
@@ -157,7 +157,7 @@ mod tests {
     fn the_default_lets_a_long_line_pass() {
         let budget = divide(LoadOptions::MEMORY_BYTES, 2, None).unwrap();
         assert!(budget.max_line_bytes > 64_000_000);
-        assert!(budget.builder_bytes >= 64 << 20);
+        assert!(budget.builder_bytes >= 40 << 20);
     }
 
     #[test]
