@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{Method, Request, StatusCode};
 use object_store::aws::{AmazonS3, AmazonS3ConfigKey};
-use object_store::client::{HttpClient, HttpConnector, HttpRequestBody, ReqwestConnector};
+use object_store::client::{HttpConnector, HttpRequestBody, ReqwestConnector};
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
 use object_store::{ClientOptions, MultipartId};
@@ -21,20 +21,20 @@ const SIGNED_FOR: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub(crate) struct HalfWay {
     signer: Arc<AmazonS3>,
-    client: HttpClient,
+    options: ClientOptions,
 }
 
 impl HalfWay {
-    /// None where no client can be made of these options.
+    /// Nothing is connected yet: most who open a bucket only read it.
     pub(crate) fn new<'o>(
         signer: Arc<AmazonS3>,
         options: impl Iterator<Item = (AmazonS3ConfigKey, &'o String)>,
-    ) -> Option<HalfWay> {
+    ) -> HalfWay {
         let options = options.fold(ClientOptions::new(), |options, (key, value)| match key {
             AmazonS3ConfigKey::Client(key) => options.with_config(key, value),
             _ => options,
         });
-        Some(HalfWay { signer, client: ReqwestConnector::default().connect(&options).ok()? })
+        HalfWay { signer, options }
     }
 
     /// The first thousand under the folder; more are listed once these are gone.
@@ -47,7 +47,8 @@ impl HalfWay {
         let query = SignedUrlOptions::new().with_query([("uploads", ""), ("prefix", &prefix)]);
         let url = self.signer.signed_url_opts(Method::GET, &Path::default(), SIGNED_FOR, &query).await.ok()?;
         let request = Request::get(url.as_str()).body(HttpRequestBody::empty()).ok()?;
-        let response = self.client.execute(request).await.ok().filter(|answer| answer.status() == StatusCode::OK)?;
+        let client = ReqwestConnector::default().connect(&self.options).ok()?;
+        let response = client.execute(request).await.ok().filter(|answer| answer.status() == StatusCode::OK)?;
         let body = response.into_body().bytes().await.ok()?;
         let listing: Listing = quick_xml::de::from_str(std::str::from_utf8(&body).ok()?).ok()?;
         let ours = listing.uploads.into_iter().filter(|upload| upload.key.starts_with(&prefix));

@@ -81,7 +81,7 @@ impl Bucket {
                 let builder = AmazonS3Builder::new().with_url(url).with_retry(retries());
                 let with = known(&options).fold(builder, |builder, (key, value)| builder.with_config(key, value));
                 let objects = Arc::new(with.build().map_err(failure)?);
-                half_way = HalfWay::new(Arc::clone(&objects), known(&options));
+                half_way = Some(HalfWay::new(Arc::clone(&objects), known(&options)));
                 objects
             }
             ObjectStoreScheme::GoogleCloudStorage => {
