@@ -182,11 +182,8 @@ fn check_runs(
     let checked: Vec<_> = parts
         .par_iter()
         .map(|(resource_type, part)| {
-            let checked = parts::check_part(lake, resource_type, part, &lines);
-            if checked.is_ok() {
-                observer.event(Event::PartVerified { path: &part.part.path, bytes: part.part.bytes });
-            }
-            checked
+            parts::check_part(lake, resource_type, part, &lines)
+                .inspect(|_| observer.event(Event::PartVerified { path: &part.part.path, bytes: part.part.bytes }))
         })
         .collect();
     // Parts of one table that came together have the same columns.
