@@ -15,8 +15,8 @@ use crate::payer::{LAKE, Payer, patients};
 
 /// Between a signal and the end, whatever the command is at.
 const OUT: Duration = Duration::from_secs(2);
-/// What "at once" is on a machine that has much else to do; a first signal's grace is 1.8 seconds.
-const AT_ONCE: Duration = Duration::from_millis(1500);
+/// What "at once" is on a machine that has much else to do.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// Long enough for a machine that has much else to do.
 const SOON: Duration = Duration::from_secs(30);
 const FOR_EVER: Duration = Duration::from_secs(600);
