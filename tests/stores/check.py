@@ -19,6 +19,7 @@ import time
 import pyarrow.parquet
 
 import local_s3
+import servers
 
 BUCKET = "lakes"
 
@@ -29,26 +30,12 @@ def main():
     parser.add_argument("source")
     parser.add_argument("--kills", type=int, default=20, help="runs that are killed at some moment [20]")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--store", choices=("s3", "azure", "gcs"), default="s3")
-    parser.add_argument("--azurite", default="azurite-blob", help="azurite's program for blobs [azurite-blob]")
+    servers.add_options(parser, ("s3", "azure", "gcs"))
     arguments = parser.parse_args()
 
-    with server_of(arguments) as server:
+    with servers.server_of(arguments) as server:
         server.make(BUCKET)
         check(arguments, server)
-
-
-def server_of(arguments):
-    if arguments.store == "s3":
-        return local_s3.LocalS3()
-    if arguments.store == "gcs":
-        import local_gcs
-
-        return local_gcs.LocalGcs()
-    # Its client need not be there for S3.
-    import local_azure
-
-    return local_azure.LocalAzure(arguments.azurite)
 
 
 def check(arguments, server):

@@ -62,6 +62,11 @@ class LocalS3:
     """moto's server while it is used in a `with`, and a client of it."""
 
     scheme, secret, no_such_place = "s3", SECRET, "there is no such bucket.*NoSuchBucket"
+    # Status and code of what may be tried again: in trouble, and for a conditional write that meets another one.
+    troubles = ((500, "InternalError"), (503, "SlowDown"), (503, "ServiceUnavailable"))
+    conflict = (409, "ConditionalRequestConflict")
+    # An upload that is half-way stays until somebody aborts it.
+    forgets_uploads = False
 
     def __enter__(self):
         self.port = free_port()
@@ -80,8 +85,12 @@ class LocalS3:
         self.process.kill()
         self.process.wait()
 
-    def environment(self):
-        return environment(self.endpoint)
+    def environment(self, endpoint=None, **more):
+        """For lakehaul; `endpoint`: a proxy's, before the server."""
+        return environment(endpoint or self.endpoint, **more)
+
+    def refusal(self, status, code):
+        return refusal(status, code)
 
     def make(self, bucket):
         self.client.create_bucket(Bucket=bucket)
@@ -96,6 +105,9 @@ class LocalS3:
 
     def get(self, bucket, key):
         return self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    def put(self, bucket, key, body):
+        self.client.put_object(Bucket=bucket, Key=key, Body=body)
 
     def delete(self, bucket, key):
         self.client.delete_object(Bucket=bucket, Key=key)

@@ -4,8 +4,6 @@ import signal
 import threading
 import time
 
-from local_s3 import refusal
-
 
 def killed(storm):
     """kill -9 at a request: before it is passed on, or when it was carried out and not answered."""
@@ -31,7 +29,7 @@ def killed(storm):
 
 def refused(storm):
     """A request, and a few that follow it, are answered with an error, carried out or not."""
-    status, code = storm.chance.choice(((500, "InternalError"), (503, "SlowDown"), (503, "ServiceUnavailable")))
+    status, code = storm.chance.choice(storm.server.troubles)
     times, after = storm.chance.choice((1, 1, 2, 4)), storm.chance.random() < 0.4
     storm.told = f"{status} {code}, {times} times, " + ("carried out" if after else "not carried out")
 
@@ -41,7 +39,7 @@ def refused(storm):
         process.met = process.met or str(request)
         if after:
             carry_out()
-        return refusal(status, code)
+        return storm.server.refusal(status, code)
 
     code = storm.process(meet).end()
     assert code in (0, 8), f"exit {code}"
@@ -60,7 +58,7 @@ def conflict(storm):
         if not storm.at <= len(conditional) < storm.at + times:
             return carry_out()
         process.met = process.met or str(request)
-        return refusal(409, "ConditionalRequestConflict")
+        return storm.server.refusal(*storm.server.conflict)
 
     code = storm.process(meet).end()
     assert code in (0, 8), f"exit {code}"
@@ -91,7 +89,8 @@ def outage(storm):
     """From a request on the store is not there for a while: shorter than the lease, or longer."""
     seconds = storm.chance.choice((1, 3, 8, 14, 17, 25))
     cuts = storm.chance.random() < 0.5
-    storm.told = f"{seconds} s, " + ("cut" if cuts else "503")
+    status, code = storm.server.troubles[-1]
+    storm.told = f"{seconds} s, " + ("cut" if cuts else f"{status} {code}")
     begun = []
 
     def meet(process, request, carry_out):
@@ -100,7 +99,7 @@ def outage(storm):
             begun.append(time.monotonic())
         if request.number < storm.at or (begun and time.monotonic() > begun[0] + seconds):
             return carry_out()
-        return None if cuts else refusal(503, "ServiceUnavailable")
+        return None if cuts else storm.server.refusal(status, code)
 
     code = storm.process(meet).end()
     assert code in (0, 8), f"exit {code}"
@@ -227,3 +226,11 @@ def ghosts(storm):
 ALL = (killed, refused, conflict, cut, outage, two_writers, frozen, hung, suspended, ghosts)
 SCENES = {scene.__name__: scene for scene in ALL}
 WEIGHTS = (24, 14, 4, 14, 8, 8, 12, 6, 0, 14)
+
+
+def shares(server):
+    """What can befall a load into this store: names of scenes, and the share of each."""
+    known = dict(zip(SCENES, WEIGHTS, strict=True))
+    if not server.conflict:
+        del known["conflict"]
+    return known
