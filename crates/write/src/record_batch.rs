@@ -19,9 +19,8 @@ use lakehaul_parse::{Cursor, Reject};
 use lakehaul_schema::{Group, Present, TableSchema};
 
 use crate::arrow_schema::arrow_schema;
-use crate::columns::{BytesLeaf, Presence, instant_range, numeric, reference_target};
+use crate::columns::{BytesLeaf, Derived, Presence, instant_range, numeric, reference_target};
 use crate::error::WriteError;
-use crate::row_group::derive;
 use crate::run_tables::RunTable;
 use crate::shred::{Annotated, Child, LeafNode, Nodes, Origin, Shape, ShapeMember, Shredder, Values};
 
@@ -238,32 +237,36 @@ fn leaf(
         }
         _ => text_array(bytes, &at, slots.len)?,
     }];
-    let kept_at =
-        |kept: &[bool]| -> Vec<u32> { at.iter().zip(kept).filter(|(_, kept)| **kept).map(|(&at, _)| at).collect() };
+    let kept_at = |kept: Option<Vec<bool>>| -> Vec<u32> {
+        match kept {
+            None => at.clone(),
+            Some(kept) => at.iter().zip(kept).filter(|(_, kept)| *kept).map(|(&at, _)| at).collect(),
+        }
+    };
     match annotated {
         Annotated::Nothing => {}
         Annotated::Numeric => {
-            let (kept, values) = derive(bytes, numeric);
+            let numbers = Derived::of(bytes, numeric);
             let mut array = Decimal128Builder::with_capacity(slots.len).with_precision_and_scale(38, 6)?;
-            spread(&kept_at(&kept), slots.len, values.into_iter(), |value| array.append_option(value));
+            spread(&kept_at(numbers.kept()), slots.len, numbers.values(), |value| array.append_option(value));
             arrays.push(Arc::new(array.finish()));
         }
         Annotated::Dates => {
-            let (kept, ranges) = derive(bytes, instant_range);
-            let at = kept_at(&kept);
+            let ranges = Derived::of(bytes, instant_range);
+            let at = kept_at(ranges.kept());
             for end in [false, true] {
                 let mut array = TimestampMicrosecondBuilder::with_capacity(slots.len).with_timezone("UTC");
-                let instants = ranges.iter().map(|range| if end { range.end } else { range.start });
+                let instants = ranges.values().map(|range| if end { range.end } else { range.start });
                 spread(&at, slots.len, instants, |value| array.append_option(value));
                 arrays.push(Arc::new(array.finish()));
             }
         }
         Annotated::Target => {
-            let (kept, targets) = derive(bytes, |text| reference_target(std::str::from_utf8(text).ok()?));
-            let at = kept_at(&kept);
+            let targets = Derived::of(bytes, |text| reference_target(std::str::from_utf8(text).ok()?));
+            let at = kept_at(targets.kept());
             for id in [false, true] {
                 let mut array = StringBuilder::new();
-                let texts = targets.iter().map(|target| if id { target.1 } else { target.0 });
+                let texts = targets.values().map(|target| if id { target.1 } else { target.0 });
                 spread(&at, slots.len, texts, |value| array.append_option(value));
                 arrays.push(Arc::new(array.finish()));
             }

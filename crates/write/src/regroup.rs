@@ -217,9 +217,9 @@ impl Leaf {
         match values {
             Values::None => encode(&NoValues),
             Values::Booleans(values) => encode(&Booleans(&values)),
-            Values::Int32(values) => encode(&Fixed::new(values)),
-            Values::Int64(values) => encode(&Deltas(values)),
-            Values::Decimals(values) => encode(&Fixed::new(values)),
+            Values::Int32(values) => encode(&Fixed::new(&values)),
+            Values::Int64(values) => encode(&Deltas(&values)),
+            Values::Decimals(values) => encode(&Fixed::new(&values)),
             Values::Bytes(leaf) => encode(&*leaf),
         }
     }

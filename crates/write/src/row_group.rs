@@ -10,7 +10,7 @@ use lakehaul_schema::{Group, Present};
 use parquet::errors::ParquetError;
 use rayon::prelude::*;
 
-use crate::columns::{BytesLeaf, Presence, Storage, instant_range, numeric, reference_target};
+use crate::columns::{Derived, instant_range, numeric, reference_target};
 use crate::encode::{
     Booleans, ChunkEncoder, ChunkLevels, Constant, Deltas, EncodedChunk, Fixed, Levels, NoValues, PageValues,
     StatisticsLevel,
@@ -48,7 +48,7 @@ pub(crate) fn encode_row_group<G: ColumnGate>(
     };
     fixed(&Constant { value: run.as_bytes(), count: rows }, StatisticsLevel::Page)?;
     fixed(&shredder.output_files, StatisticsLevel::Page)?;
-    fixed(&Deltas(shredder.lines.clone()), StatisticsLevel::Page)?;
+    fixed(&Deltas(&shredder.lines), StatisticsLevel::Page)?;
     if let Some(json) = &shredder.json {
         fixed(json, StatisticsLevel::NullCount)?;
     }
@@ -165,68 +165,48 @@ impl RowGroup<'_> {
             Kind::LongText | Kind::Base64 | Kind::Resource => StatisticsLevel::NullCount,
             _ => StatisticsLevel::Page,
         };
-        let present = &leaf.presence;
-        let bytes = match &leaf.values {
-            Values::Integers(values) => {
-                return Ok(vec![self.leaf_chunk(
-                    first,
-                    levels,
-                    present,
-                    None,
-                    &Fixed::new(values.clone()),
-                    statistics,
-                )?]);
+        let mut definition = DEFINITION.take();
+        levels.leaf(&leaf.presence, None, &mut definition);
+        let encode = |values: &dyn PageValues| self.chunk(first, &definition, levels, values, statistics);
+        let mut chunks = vec![match &leaf.values {
+            Values::Integers(values) => encode(&Fixed::new(values)),
+            Values::Booleans(values) => encode(&Booleans(values)),
+            Values::Bytes(bytes) => encode(bytes),
+        }?];
+        // `kept`: which of the leaf's values these are of. None: all, and the levels are the same.
+        let mut annotate = |kept: Option<Vec<bool>>, annotations: &[&dyn PageValues]| {
+            if let Some(kept) = kept {
+                levels.leaf(&leaf.presence, Some(&kept), &mut definition);
             }
-            Values::Booleans(values) => {
-                return Ok(vec![self.leaf_chunk(first, levels, present, None, &Booleans(values), statistics)?]);
+            for &values in annotations {
+                let column = first + chunks.len();
+                chunks.push(self.chunk(column, &definition, levels, values, StatisticsLevel::Page)?);
             }
-            Values::Bytes(bytes) => bytes,
-        };
-        let mut chunks = vec![self.leaf_chunk(first, levels, present, None, bytes, statistics)?];
-        let mut annotate = |kept: &[bool], values: &dyn PageValues| {
-            let column = first + chunks.len();
-            chunks.push(self.leaf_chunk(column, levels, present, Some(kept), values, StatisticsLevel::Page)?);
             Ok::<_, ParquetError>(())
         };
-        match member.annotated.within(self.schema.table.annotations()) {
-            Annotated::Nothing => {}
-            Annotated::Numeric => {
-                let (kept, values) = derive(bytes, numeric);
-                let values = match bytes.plain_len() {
-                    0 => Fixed::of_dictionary(&bytes.entries().map(numeric).collect::<Vec<_>>(), bytes.ids()),
-                    _ => Fixed::new(values),
-                };
-                annotate(&kept, &values)?;
+        match (member.annotated.within(self.schema.table.annotations()), &leaf.values) {
+            (Annotated::Numeric, Values::Bytes(bytes)) => {
+                let numbers = Derived::of(bytes, numeric);
+                let kept = numbers.kept();
+                match numbers.dictionary() {
+                    Some((of_ids, ids)) => annotate(kept, &[&Fixed::of_dictionary(of_ids, ids)])?,
+                    None => annotate(kept, &[&Fixed::new(&numbers.values().collect::<Vec<_>>())])?,
+                }
             }
-            Annotated::Dates => {
-                let (kept, ranges) = derive(bytes, instant_range);
-                annotate(&kept, &Deltas(ranges.iter().map(|range| range.start).collect()))?;
-                annotate(&kept, &Deltas(ranges.iter().map(|range| range.end).collect()))?;
+            (Annotated::Dates, Values::Bytes(bytes)) => {
+                let ranges = Derived::of(bytes, instant_range);
+                let (starts, ends): (Vec<_>, Vec<_>) = ranges.values().map(|range| (range.start, range.end)).unzip();
+                annotate(ranges.kept(), &[&Deltas(&starts), &Deltas(&ends)])?;
             }
-            Annotated::Target => {
-                let target = |text| reference_target(std::str::from_utf8(text).ok()?);
-                let (kept, targets) = derive(bytes, target);
-                annotate(&kept, &text_leaf(targets.iter().map(|(resource_type, _)| *resource_type)))?;
-                annotate(&kept, &text_leaf(targets.iter().map(|(_, id)| *id)))?;
+            (Annotated::Target, Values::Bytes(bytes)) => {
+                let targets = Derived::of(bytes, |text| reference_target(std::str::from_utf8(text).ok()?));
+                let types = targets.texts(|(resource_type, _)| resource_type);
+                annotate(targets.kept(), &[&types, &targets.texts(|(_, id)| id)])?;
             }
+            _ => {}
         }
-        Ok(chunks)
-    }
-
-    fn leaf_chunk(
-        &self,
-        column: usize,
-        levels: &Levels,
-        presence: &Presence,
-        kept: Option<&[bool]>,
-        values: &dyn PageValues,
-        statistics: StatisticsLevel,
-    ) -> Result<EncodedChunk, ParquetError> {
-        let mut definition = DEFINITION.take();
-        levels.leaf(presence, kept, &mut definition);
-        let chunk = self.chunk(column, &definition, levels, values, statistics);
         DEFINITION.set(definition);
-        chunk
+        Ok(chunks)
     }
 
     fn chunk(
@@ -257,27 +237,4 @@ pub(crate) fn with_encoder<R>(level: i32, work: impl FnOnce(&mut ChunkEncoder) -
     let result = work(&mut encoder);
     ENCODER.set(Some(encoder));
     result
-}
-
-/// What `annotate` makes of each value: whether it makes anything, and what.
-pub(crate) fn derive<'a, T: Copy>(
-    bytes: &'a BytesLeaf,
-    annotate: impl Fn(&'a [u8]) -> Option<T>,
-) -> (Vec<bool>, Vec<T>) {
-    let of_entries: Vec<Option<T>> = bytes.entries().map(&annotate).collect();
-    let of_ids = bytes.ids().iter().map(|&id| of_entries[id as usize]);
-    let of_plain = (0..bytes.plain_len()).map(|index| annotate(bytes.plain_value(index)));
-    let mut kept = Vec::with_capacity(bytes.len());
-    let mut values = Vec::with_capacity(bytes.len());
-    for value in of_ids.chain(of_plain) {
-        kept.push(value.is_some());
-        values.extend(value);
-    }
-    (kept, values)
-}
-
-fn text_leaf<'a>(values: impl Iterator<Item = &'a str>) -> BytesLeaf {
-    let mut leaf = BytesLeaf::new(Storage::Dictionary);
-    values.for_each(|value| leaf.push(value.as_bytes(), true));
-    leaf
 }

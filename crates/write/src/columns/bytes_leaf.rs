@@ -8,6 +8,7 @@
 //! that failed) forgets the newest entries, and the dictionary's smallest and greatest entry are the chunk's
 //! statistics.
 
+use super::plain_values::PlainValues;
 use super::size::Size;
 
 const NONE: u32 = u32::MAX;
@@ -70,10 +71,7 @@ pub(crate) struct BytesLeaf {
     entries: Vec<Entry>,
     /// Open addressing over (hash, entry); a power of two, at most half full.
     table: Vec<(u32, u32)>,
-    /// PLAIN-encoded values: length (4 bytes, little endian), bytes.
-    plain: Vec<u8>,
-    /// Where each plain value ends.
-    plain_ends: Vec<u32>,
+    plain: PlainValues,
     /// The ordinal of the value that brought entry i.
     first_use: Vec<u32>,
     storage: Storage,
@@ -90,8 +88,7 @@ impl BytesLeaf {
             ids: Vec::new(),
             entries: Vec::new(),
             table: Vec::new(),
-            plain: Vec::new(),
-            plain_ends: Vec::new(),
+            plain: PlainValues::default(),
             first_use: Vec::new(),
             storage,
             full: storage == Storage::Plain,
@@ -100,7 +97,7 @@ impl BytesLeaf {
 
     /// Values so far.
     pub(crate) fn len(&self) -> usize {
-        self.ids.len() + self.plain_ends.len()
+        self.ids.len() + self.plain.len()
     }
 
     /// Entry `id`.
@@ -125,6 +122,30 @@ impl BytesLeaf {
         self.settle_on(id);
     }
 
+    /// Adds a value that stands in JSON as it is, which is likely to be the one that [`BytesLeaf::guess`] names.
+    #[inline]
+    pub(crate) fn push_expected(&mut self, value: &[u8]) {
+        match self.guess() {
+            Some(guess) if same(guess, value) => self.push_guessed(),
+            _ => self.push(value, true),
+        }
+    }
+
+    /// Adds the value of entry `id` again. False, and nothing is added: no value goes to the dictionary any more.
+    #[inline]
+    pub(crate) fn push_again(&mut self, id: u32) -> bool {
+        if !self.full {
+            self.ids.push(id);
+            self.settle_on(id);
+        }
+        !self.full
+    }
+
+    /// The entry of the newest value, if it is one.
+    pub(crate) fn newest(&self) -> Option<u32> {
+        (self.last != NONE).then_some(self.last)
+    }
+
     /// Makes `id`, whose value has just been added, the newest one.
     #[inline(always)]
     fn settle_on(&mut self, id: u32) {
@@ -140,7 +161,7 @@ impl BytesLeaf {
     #[inline]
     pub(crate) fn push(&mut self, value: &[u8], verbatim: bool) {
         if self.full {
-            self.push_plain(value);
+            self.plain.push(value);
             return;
         }
         let before = self.last;
@@ -153,7 +174,7 @@ impl BytesLeaf {
             Err(slot) => match self.insert(slot, hash, value) {
                 Some(id) => id,
                 None => {
-                    self.push_plain(value);
+                    self.plain.push(value);
                     return;
                 }
             },
@@ -246,24 +267,14 @@ impl BytesLeaf {
         let ids = std::mem::take(&mut self.ids);
         for &id in &ids {
             let Entry { start, end, .. } = self.entries[id as usize];
-            self.plain.extend_from_slice(&(end - start).to_le_bytes());
-            self.plain.extend_from_slice(&self.bytes[start as usize..end as usize]);
-            self.plain_ends.push(self.plain.len() as u32);
+            self.plain.push(&self.bytes[start as usize..end as usize]);
         }
         self.clear_dictionary();
     }
 
-    #[inline]
-    fn push_plain(&mut self, value: &[u8]) {
-        self.plain.extend_from_slice(&(value.len() as u32).to_le_bytes());
-        self.plain.extend_from_slice(value);
-        self.plain_ends.push(self.plain.len() as u32);
-    }
-
     /// Forgets every value from `len` on, and the entries that only they used.
     pub(crate) fn truncate(&mut self, len: usize) {
-        self.plain_ends.truncate(len.saturating_sub(self.ids.len()));
-        self.plain.truncate(self.plain_ends.last().map_or(0, |&end| end as usize));
+        self.plain.truncate(len.saturating_sub(self.ids.len()));
         if len >= self.ids.len() {
             return;
         }
@@ -298,7 +309,6 @@ impl BytesLeaf {
         self.clear_dictionary();
         self.full = self.storage == Storage::Plain;
         self.plain.clear();
-        self.plain_ends.clear();
     }
 
     fn clear_dictionary(&mut self) {
@@ -311,8 +321,8 @@ impl BytesLeaf {
     }
 
     pub(crate) fn size(&self) -> Size {
-        let words: Size = [&self.ids, &self.plain_ends, &self.first_use].into_iter().map(Size::of).sum();
-        words + Size::of(&self.entries) + Size::of(&self.bytes) + Size::of(&self.plain) + Size::of(&self.table)
+        let words = Size::of(&self.ids) + Size::of(&self.first_use);
+        words + Size::of(&self.entries) + Size::of(&self.bytes) + self.plain.size() + Size::of(&self.table)
     }
 
     /// An entry a value, for the values before the plain ones.
@@ -330,25 +340,14 @@ impl BytesLeaf {
         self.bytes.len()
     }
 
-    /// Number of plain values.
-    pub(crate) fn plain_len(&self) -> usize {
-        self.plain_ends.len()
-    }
-
-    /// The plain values from `from` up to `to` in PLAIN form.
-    pub(crate) fn plain_encoded(&self, from: usize, to: usize) -> &[u8] {
-        let at = |index: usize| if index == 0 { 0 } else { self.plain_ends[index - 1] as usize };
-        &self.plain[at(from)..at(to)]
-    }
-
-    /// Plain value `index`.
-    pub(crate) fn plain_value(&self, index: usize) -> &[u8] {
-        &self.plain_encoded(index, index + 1)[4..]
+    /// The values behind those of the dictionary.
+    pub(crate) fn plain(&self) -> &PlainValues {
+        &self.plain
     }
 
     /// Every value in order.
     pub(crate) fn values(&self) -> impl Iterator<Item = &[u8]> {
-        self.ids.iter().map(|&id| self.entry(id)).chain((0..self.plain_len()).map(|index| self.plain_value(index)))
+        self.ids.iter().map(|&id| self.entry(id)).chain(self.plain.values(0, self.plain.len()))
     }
 }
 
@@ -425,17 +424,13 @@ mod tests {
         leaf.values().map(<[u8]>::to_vec).collect()
     }
 
-    fn push(leaf: &mut BytesLeaf, value: &[u8]) {
-        if leaf.guess() == Some(value) { leaf.push_guessed() } else { leaf.push(value, true) }
-    }
-
     #[test]
     fn values_come_back_in_order() {
         let mut leaf = BytesLeaf::new(Storage::Dictionary);
         let values: Vec<Vec<u8>> = (0..50_000u32).map(|i| (i * i % 977).to_string().into_bytes()).collect();
-        values.iter().for_each(|value| push(&mut leaf, value));
+        values.iter().for_each(|value| leaf.push_expected(value));
         assert_eq!(contents(&leaf), values);
-        assert_eq!(leaf.plain_len(), 0);
+        assert_eq!(leaf.plain().len(), 0);
         assert!(leaf.entries().len() <= 977);
     }
 
@@ -443,7 +438,7 @@ mod tests {
     fn values_that_never_repeat_become_plain() {
         let mut leaf = BytesLeaf::new(Storage::Dictionary);
         let values: Vec<Vec<u8>> = (0..5_000u32).map(|i| format!("id-{i}").into_bytes()).collect();
-        values.iter().for_each(|value| push(&mut leaf, value));
+        values.iter().for_each(|value| leaf.push_expected(value));
         assert_eq!(contents(&leaf), values);
         assert_eq!((leaf.ids().len(), leaf.entries().len()), (0, 0));
     }
@@ -452,9 +447,9 @@ mod tests {
     fn a_full_dictionary_goes_on_plain() {
         let mut leaf = BytesLeaf::new(Storage::Dictionary);
         let values: Vec<Vec<u8>> = (0..3_000u32).map(|i| vec![(i % 900) as u8; 2_000 + (i % 900) as usize]).collect();
-        values.iter().for_each(|value| push(&mut leaf, value));
+        values.iter().for_each(|value| leaf.push_expected(value));
         assert_eq!(contents(&leaf), values);
-        assert!(!leaf.ids().is_empty() && leaf.plain_len() > 0);
+        assert!(!leaf.ids().is_empty() && leaf.plain().len() > 0);
     }
 
     #[test]
@@ -463,13 +458,13 @@ mod tests {
         for storage in [Storage::Dictionary, Storage::Plain] {
             for keep in [0, 1, 63, 64, 200, 399] {
                 let mut leaf = BytesLeaf::new(storage);
-                values.iter().for_each(|value| push(&mut leaf, value));
+                values.iter().for_each(|value| leaf.push_expected(value));
                 leaf.truncate(keep);
                 let mut expected = BytesLeaf::new(storage);
-                values[..keep].iter().for_each(|value| push(&mut expected, value));
+                values[..keep].iter().for_each(|value| expected.push_expected(value));
                 assert_eq!(contents(&leaf), contents(&expected));
                 assert!(leaf.entries().eq(expected.entries()), "entries after keeping {keep}");
-                values[keep..].iter().for_each(|value| push(&mut leaf, value));
+                values[keep..].iter().for_each(|value| leaf.push_expected(value));
                 assert_eq!(contents(&leaf), values);
             }
         }

@@ -138,7 +138,7 @@ impl PageValues for BytesLeaf {
 
     fn page_bytes(&self, from: usize, to: usize) -> usize {
         let ids = self.ids().len();
-        if from < ids { 3 * (to - from) } else { self.plain_encoded(from - ids, to - ids).len() }
+        if from < ids { 3 * (to - from) } else { self.plain().encoded_bytes(from - ids, to - ids) }
     }
 
     fn encode(&self, from: usize, to: usize, out: &mut Vec<u8>) -> Encoding {
@@ -154,7 +154,8 @@ impl PageValues for BytesLeaf {
             out.extend_from_slice(&(entry.len() as u32).to_le_bytes());
             out.extend_from_slice(entry);
         }
-        out.extend_from_slice(self.plain_encoded(from.saturating_sub(ids.len()), to.saturating_sub(ids.len())));
+        let plain = self.plain().encoded(from.saturating_sub(ids.len()), to.saturating_sub(ids.len()));
+        plain.for_each(|stretch| out.extend_from_slice(stretch));
         Encoding::PLAIN
     }
 
@@ -174,7 +175,7 @@ impl PageValues for BytesLeaf {
         } else if from < ids.len() {
             distinct(&ids[from..to.min(ids.len())], self.entries().len()).for_each(|id| widen(self.entry(id)));
         }
-        (from.saturating_sub(ids.len())..to.saturating_sub(ids.len())).for_each(|index| widen(self.plain_value(index)));
+        self.plain().values(from.saturating_sub(ids.len()), to.saturating_sub(ids.len())).for_each(&mut widen);
         let (min, max) = bounds.unwrap_or_default();
         Bounds { min: min.to_vec(), max: max.to_vec() }
     }
@@ -219,31 +220,34 @@ impl FixedValue for i128 {
 
 /// Entries at which a dictionary of fixed-length values is given up: 65,536 sixteen-byte values are the usual 1 MiB.
 const FIXED_ENTRIES: usize = 1 << 16;
+/// Entries at which it is asked whether it pays, by the same measure as that of byte strings.
+const FIXED_TRIAL: usize = 1 << 10;
 
 /// Values of fixed length: behind a dictionary where that is shorter, else plain.
-pub(crate) enum Fixed<T> {
+pub(crate) enum Fixed<'a, T> {
     /// Distinct values, each used, and an id a value.
     Dictionary {
         entries: Vec<T>,
         ids: Vec<u32>,
     },
-    Plain(Vec<T>),
+    Plain(&'a [T]),
 }
 
-impl<T: FixedValue> Fixed<T> {
-    pub(crate) fn new(values: Vec<T>) -> Self {
+impl<'a, T: FixedValue> Fixed<'a, T> {
+    pub(crate) fn new(values: &'a [T]) -> Self {
         let mut entries = Vec::new();
         let mut ids = Vec::with_capacity(values.len());
-        let mut known = HashMap::new();
+        let mut known = HashMap::with_capacity(values.len().min(FIXED_TRIAL));
         let mut newest: Option<(T, u32)> = None;
-        for &value in &values {
+        for &value in values {
             let id = match newest {
                 Some((last, id)) if last == value => id,
                 _ => entry_id(value, &mut entries, &mut known),
             };
             newest = Some((value, id));
             ids.push(id);
-            if entries.len() > FIXED_ENTRIES {
+            let hardly_repeats = entries.len() == FIXED_TRIAL && FIXED_TRIAL * 10 > ids.len() * 7;
+            if hardly_repeats || entries.len() > FIXED_ENTRIES {
                 return Fixed::Plain(values);
             }
         }
@@ -253,8 +257,8 @@ impl<T: FixedValue> Fixed<T> {
     /// The values that a dictionary's `ids` stand for by `of_ids`, in which values may repeat and ids without a value
     /// are left out. Only the entries are hashed.
     pub(crate) fn of_dictionary(of_ids: &[Option<T>], ids: &[u32]) -> Self {
-        let mut entries = Vec::new();
-        let mut known = HashMap::new();
+        let mut entries = Vec::with_capacity(of_ids.len());
+        let mut known = HashMap::with_capacity(of_ids.len());
         let new_ids: Vec<Option<u32>> =
             of_ids.iter().map(|value| value.map(|value| entry_id(value, &mut entries, &mut known))).collect();
         let ids = ids.iter().filter_map(|&id| new_ids[id as usize]).collect();
@@ -269,7 +273,7 @@ fn entry_id<T: FixedValue>(value: T, entries: &mut Vec<T>, known: &mut HashMap<T
     })
 }
 
-impl<T: FixedValue> PageValues for Fixed<T> {
+impl<T: FixedValue> PageValues for Fixed<'_, T> {
     fn len(&self) -> usize {
         match self {
             Fixed::Dictionary { ids, .. } => ids.len(),
@@ -320,9 +324,9 @@ impl<T: FixedValue> PageValues for Fixed<T> {
 }
 
 /// 64-bit integers as differences: timestamps and line numbers.
-pub(crate) struct Deltas(pub(crate) Vec<i64>);
+pub(crate) struct Deltas<'a>(pub(crate) &'a [i64]);
 
-impl PageValues for Deltas {
+impl PageValues for Deltas<'_> {
     fn len(&self) -> usize {
         self.0.len()
     }

@@ -83,6 +83,10 @@ pub(crate) struct ListNode {
 /// needs, and not somewhere in the last cache line.
 #[derive(Debug)]
 #[repr(u8)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all leaves are of bytes, and each value would cost one look more"
+)]
 pub(crate) enum Values {
     Bytes(BytesLeaf),
     Integers(Vec<i32>),

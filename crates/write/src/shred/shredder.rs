@@ -85,10 +85,7 @@ impl<G: ColumnGate> Shredder<G> {
             return Err(reject);
         }
         self.rows += 1;
-        match self.output_files.guess() {
-            Some(guess) if guess == origin.output_file.as_bytes() => self.output_files.push_guessed(),
-            _ => self.output_files.push(origin.output_file.as_bytes(), true),
-        }
+        self.output_files.push_expected(origin.output_file.as_bytes());
         self.lines.push(origin.line as i64);
         if let Some(json) = &mut self.json {
             json.push(origin.json.as_bytes(), false);
