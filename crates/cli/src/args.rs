@@ -149,20 +149,6 @@ pub enum Command {
     Man(ManArgs),
 }
 
-impl Command {
-    /// The budget, where the command has one and it was given.
-    pub fn memory(&self) -> Option<Size> {
-        match self {
-            Command::Export(args) | Command::Check(args) => args.loading.memory,
-            Command::Search(args) => args.loading.memory,
-            Command::Match(args) => args.export.loading.memory,
-            Command::Load(args) => args.loading.memory,
-            Command::Verify(args) => args.memory,
-            _ => None,
-        }
-    }
-}
-
 /// Options of every command.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Output")]

@@ -25,14 +25,10 @@ mod verify;
 use crate::args::{Args, Command};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::huge_pages;
 use crate::resolve::{Given, Manner};
 
 /// Runs the command that was asked for.
 pub(crate) fn run(args: &Args, manner: Manner, given: &Given) -> Result<Exit, Failure> {
-    if let Some(size) = args.command.memory() {
-        huge_pages::settle(size.bytes);
-    }
     match &args.command {
         Command::Demo(args) => demo::run(args, manner),
         Command::Export(args) => export::run(args, manner, given),

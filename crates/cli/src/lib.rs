@@ -40,6 +40,7 @@ use secret::SecretVariables;
 /// The whole program.
 #[expect(clippy::disallowed_methods, reason = "here, and only here, arguments and environment come in")]
 pub fn main() -> ExitCode {
+    huge_pages::do_without();
     let arguments = args::settle_allow_rejects(std::env::args_os());
     let user_file = config::user_file(|name| std::env::var_os(name));
     let (args, provenance) = match parse(&Args::command(), &arguments, user_file.as_deref()) {
