@@ -13,11 +13,12 @@ use lakehaul_parse::{Chunk, DirectCursor, Line, Scratch};
 use lakehaul_schema::{Annotations, ElementTable, TableSchema};
 use lakehaul_write::store::{LocalStore, Store, StoreRead, StoreSync, StoreWrite};
 use lakehaul_write::{
-    BatchBuilder, FileReceipt, LaidDownPart, LaidDownRowGroup, Origin, RunTables, Saved, TableOptions, TableSet,
-    WrittenRowGroup,
+    BatchBuilder, FileReceipt, JoinedPart, LaidDownPart, LaidDownRowGroup, Origin, PartShape, RunTables, Saved,
+    TableOptions, TableSet, WrittenRowGroup,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::data_type::{ByteArray, FixedLenByteArray};
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 use tempfile::TempDir;
@@ -427,4 +428,51 @@ fn row_groups_end_between_chunks() {
     append(&mut set, PATIENTS, |number| number > 2);
     let rows: Vec<u64> = set.save().expect("the store works").row_groups.iter().map(|written| written.rows).collect();
     assert_eq!(rows, [2, 2]);
+}
+
+/// Row groups of some size go over as they are, widened; tiny ones are decoded and become one.
+#[test]
+fn a_joined_part_has_every_row_and_column() {
+    let lake = Lake::new();
+    let lines = |from: usize, to: usize, more: &str| -> String {
+        (from..to).map(|n| format!("{{\"resourceType\":\"Patient\",\"id\":\"p{n}\"{more}}}\n")).collect()
+    };
+    let (narrow, wide) = (9_000, 18_000);
+    let texts = [
+        lines(0, narrow, r#","gender":"other""#),
+        lines(narrow, wide, r#","contact":[{"period":{"start":"1970-02-03"}}]"#),
+        lines(wide, wide + 3, ""),
+        lines(wide + 3, wide + 5, r#","contact":[{"period":{"start":"1971"}}]"#),
+    ];
+    let (mut schemas, mut paths) = (Vec::new(), Vec::new());
+    for (index, text) in texts.iter().enumerate() {
+        let (receipts, grown, _) = lake.load(TableOptions::default(), schemas, text, |_| true);
+        let [receipt] = receipts.as_slice() else { panic!("one part, not {}", receipts.len()) };
+        let path = format!("part-{index}");
+        lake.store.rename(&receipt.path, &path).expect("it is there");
+        (schemas, paths) = (grown, [paths, vec![path]].concat());
+    }
+    let [schema] = schemas.as_slice() else { panic!("one table") };
+    let shape = |path: &str| PartShape::of(&*lake.store, path, schema).expect("a part");
+    assert_eq!((shape("part-0").rows, shape("part-0").missing_leaves), (9_000, 3), "a date has its annotations");
+
+    let mut joined = JoinedPart::create(&*lake.store, "joined".to_owned(), schema).expect("it is begun");
+    paths.iter().for_each(|path| joined.add(path).expect("a sound part"));
+    let receipt = joined.finish().expect("the store works");
+    let expected = PartShape { rows: wide as u64 + 5, missing_leaves: 0, tiny_row_groups: 0 };
+    assert_eq!((shape("joined"), receipt.rows), (expected, wide as u64 + 5));
+    let bytes = lake.bytes(&receipt);
+    assert_eq!(receipt.blake3, blake3::hash(&bytes).to_hex().as_str());
+    let reader = SerializedFileReader::new(bytes.clone()).expect("a Parquet file");
+    let path = "contact.list.element.period.__start_end";
+    let shape = |row_group: &RowGroupMetaData| {
+        let column = row_group.columns().iter().find(|column| column.column_path().string() == path);
+        let statistics = column.unwrap_or_else(|| panic!("no column {path}")).statistics().expect("statistics");
+        (row_group.num_rows(), statistics.null_count_opt())
+    };
+    let shapes: Vec<_> = reader.metadata().row_groups().iter().map(shape).collect();
+    assert_eq!(shapes, [(9_000, Some(9_000)), (9_000, Some(0)), (5, Some(3))], "rows and nulls");
+    let all = batch(bytes);
+    let ids = all.column_by_name("id").expect("a column").as_string::<i32>();
+    assert!(ids.iter().flatten().eq((0..wide + 5).map(|n| format!("p{n}"))));
 }

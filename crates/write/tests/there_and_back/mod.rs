@@ -1,7 +1,7 @@
 //! The promise, and the body of the fuzz target `round_trip`: a resource that is loaded comes back.
 //!
 //! In come bytes, which make lines and settings; the lines are loaded by some workers in two runs into a store in
-//! memory, settled, and read back. Each sound line must be there once, as the value it was: numbers by their text,
+//! memory, settled, and read back, and again once each table's parts are joined into one. Each sound line must be there once, as the value it was: numbers by their text,
 //! members in any order, strings that are no Unicode by their raw text. Each broken one must have been refused and left
 //! nothing. The comparison has its own reader of JSON, which shares nothing with the loader's.
 
@@ -15,7 +15,7 @@ use lakehaul_parse::{Chunk, DirectCursor, Scratch, TapeCursor, TapeScratch};
 use lakehaul_schema::{Annotations, TableSchema};
 use lakehaul_write::rebuild::PartReader;
 use lakehaul_write::store::Store;
-use lakehaul_write::{AppendError, FileReceipt, Origin, RunTables, TableOptions, TableSet};
+use lakehaul_write::{AppendError, FileReceipt, JoinedPart, Origin, RunTables, TableOptions, TableSet};
 
 use super::generator::{self, Choices, Line};
 use memory_store::MemoryStore;
@@ -24,6 +24,7 @@ use value::Value;
 /// As `--max-depth` has it by default.
 const MAX_DEPTH: u32 = 100;
 
+const RUNS: [&str; 2] = ["run-1", "run-2"];
 const OUTPUT_FILE: &str = "there/and \"back\".ndjson";
 
 /// Lines out of bytes, loaded with settings out of the same bytes.
@@ -67,15 +68,30 @@ impl Settings {
 pub(crate) fn check_lines(settings: &Settings, lines: &[Line]) {
     let store = Arc::new(MemoryStore::default());
     let first = lines.len() * settings.first_run_tenths / 10;
-    let known = load(settings, &store, "run-1", Vec::new(), lines, 0..first);
-    let grown = load(settings, &store, "run-2", known.clone(), lines, first..lines.len());
+    let (mut receipts, known) = load(settings, &store, RUNS[0], Vec::new(), lines, 0..first);
+    check_parts(&store, |_| RUNS[0], &receipts, lines, 0..first);
+    let (later, grown) = load(settings, &store, RUNS[1], known.clone(), lines, first..lines.len());
+    check_parts(&store, |_| RUNS[1], &later, lines, first..lines.len());
+    receipts.extend(later);
+    let joined: Vec<FileReceipt> = grown.iter().map(|schema| join(&store, schema, &receipts)).collect();
+    check_parts(&store, |line| RUNS[usize::from(line >= first)], &joined, lines, 0..lines.len());
     for schema in &known {
         let later = grown.iter().find(|later| later.resource_type() == schema.resource_type());
         assert!(later.is_some_and(|later| later.covers(schema)), "{} has lost columns", schema.resource_type());
     }
 }
 
-/// Loads some of the lines as one run and checks its parts. Returns the schemas after it.
+/// All parts of a table as one.
+fn join(store: &MemoryStore, schema: &TableSchema, receipts: &[FileReceipt]) -> FileReceipt {
+    let resource_type = schema.resource_type();
+    let mut joined = JoinedPart::create(store, format!("{resource_type}/joined"), schema).expect("a part is begun");
+    for receipt in receipts.iter().filter(|receipt| receipt.resource_type == resource_type) {
+        joined.add(&receipt.path).expect("the part is sound");
+    }
+    joined.finish().expect("the store does not fail")
+}
+
+/// Loads some of the lines as one run. Returns its parts and the schemas after it.
 fn load(
     settings: &Settings,
     store: &Arc<MemoryStore>,
@@ -83,7 +99,7 @@ fn load(
     known: Vec<TableSchema>,
     lines: &[Line],
     range: std::ops::Range<usize>,
-) -> Vec<TableSchema> {
+) -> (Vec<FileReceipt>, Vec<TableSchema>) {
     let tables =
         RunTables::new(store.clone(), format!("_lake/staging/{run}"), run.to_owned(), settings.options.clone(), known);
     let mut parts = Vec::new();
@@ -94,10 +110,7 @@ fn load(
         }
         parts.extend(set.finish().expect("the store does not fail").closed);
     }
-    let receipts = tables.settle(parts).expect("the parts are sound");
-    let schemas = tables.schemas();
-    check_parts(store, run, &receipts, lines, range);
-    schemas
+    (tables.settle(parts).expect("the parts are sound"), tables.schemas())
 }
 
 fn append(settings: &Settings, set: &mut TableSet, line: &Line, number: usize) {
@@ -125,10 +138,11 @@ fn append(settings: &Settings, set: &mut TableSet, line: &Line, number: usize) {
     }
 }
 
-/// Every sound line is in a part of its table, and nothing else is; all parts of a table have the same columns.
+/// Every sound line is in a part of its table, and nothing else is; all parts of a table have the same columns. `run_of`: the
+/// run of a line.
 fn check_parts(
     store: &MemoryStore,
-    run: &str,
+    run_of: impl Fn(usize) -> &'static str,
     receipts: &[FileReceipt],
     lines: &[Line],
     range: std::ops::Range<usize>,
@@ -146,8 +160,8 @@ fn check_parts(
         let mut rows = 0;
         let read = reader.for_each_row(&mut |row| {
             rows += 1;
-            assert_eq!((row.run, row.output_file), (run, OUTPUT_FILE));
             let number = usize::try_from(row.line - 1).expect("a small number");
+            assert_eq!((row.run, row.output_file), (run_of(number), OUTPUT_FILE));
             let line = missing.remove(&number).expect("a line of this run that was not there yet");
             assert_eq!(line.resource_type, receipt.resource_type);
             assert_same(&line.text, row.json);
