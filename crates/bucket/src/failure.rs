@@ -8,6 +8,8 @@ use std::io::{self, ErrorKind};
 
 use object_store::Error;
 
+use crate::credential_process::NoCredentials;
+
 /// Codes that stores answer with (S3's "List of error codes", Google's XML API and Azure's blob errors), what to call the
 /// failure, and what to do.
 const KNOWN: [(&str, ErrorKind, &str); 19] = [
@@ -61,8 +63,8 @@ const REDIRECT: &str = "redirect without LOCATION";
 const METADATA_SERVICES: [&str; 3] = ["//169.254.169.254/", "//169.254.170.2/", "//metadata.google.internal/"];
 
 const NO_CREDENTIALS: &str = "no credentials were found: none in the environment, in a profile or in --store-option, and this machine's \
-                              metadata service gives none; what an AWS profile gets elsewhere (SSO, another role, a process) is in the \
-                              environment after `eval \"$(aws configure export-credentials --format env)\"`";
+                              metadata service gives none; name a profile with AWS_PROFILE, or see the \
+                              README on where they are looked for";
 
 const DENIED: &str = "the credentials may not do this; the bucket's policy has to allow reading, writing, listing and deleting under \
                       the lake's path";
@@ -70,6 +72,9 @@ const DENIED: &str = "the credentials may not do this; the bucket's policy has t
 /// The same failure for those who know files.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 pub(crate) fn failure(error: Error) -> io::Error {
+    if let Some(none) = causes(&error).find_map(|cause| cause.downcast_ref::<NoCredentials>()) {
+        return io::Error::new(ErrorKind::PermissionDenied, none.to_string());
+    }
     let text = whole_text(&error);
     if let Some((code, kind, what)) = KNOWN.iter().find(|(code, ..)| has_code(&text, code)) {
         return io::Error::new(*kind, format!("{what} ({code})"));
@@ -100,16 +105,19 @@ pub(crate) fn failure(error: Error) -> io::Error {
 /// The error and what it was caused by.
 fn whole_text(error: &Error) -> String {
     let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
+    for cause in causes(error) {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {
             text.push_str(": ");
             text.push_str(&cause_text);
         }
-        source = cause.source();
     }
     text
+}
+
+/// What it was caused by, the nearest first.
+fn causes(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
 }
 
 /// S3 and Google say `<Code>…</Code>`; Azure does too, or in a header that the library puts into its text.

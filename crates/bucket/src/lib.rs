@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod credential_process;
 mod failure;
 mod half_way;
 mod lease;

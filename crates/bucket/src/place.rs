@@ -11,11 +11,12 @@ use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreScheme, RetryConfig};
+use object_store::{ClientConfigKey, ClientOptions, Error, ObjectStore, ObjectStoreScheme, RetryConfig};
 use url::Url;
 
+use crate::credential_process::CredentialProcess;
 use crate::failure::failure;
-use crate::half_way::HalfWay;
+use crate::half_way::{HalfWay, Listing};
 use crate::web::Web;
 
 /// How long a request is tried again that the store is too busy for, or that gets no answer.
@@ -23,6 +24,9 @@ const RETRY_AT_MOST: Duration = Duration::from_secs(120);
 
 /// Schemes of stores.
 const SCHEMES: [&str; 10] = ["s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https"];
+
+/// The option that names a program for AWS's credentials, as a profile has it. The store's client does not know it.
+const CREDENTIAL_PROCESS: &str = "credential_process";
 
 const NO_SCHEME: &str = "its scheme is none of s3, gs, az, abfs, https";
 
@@ -75,26 +79,17 @@ impl Bucket {
         let plain = plain.then(|| ("allow_http".to_owned(), "true".to_owned()));
         let options: Vec<&(String, String)> = plain.iter().chain(options).collect();
         let is_web = scheme == ObjectStoreScheme::Http;
-        let mut half_way = None;
-        let objects: Arc<dyn Objects> = match scheme {
-            ObjectStoreScheme::AmazonS3 => {
-                let builder = AmazonS3Builder::new().with_url(url).with_retry(retries());
-                let with = known(&options).fold(builder, |builder, (key, value)| builder.with_config(key, value));
-                let objects = Arc::new(with.build().map_err(failure)?);
-                half_way = Some(HalfWay::new(Arc::clone(&objects), known(&options)));
-                objects
-            }
-            ObjectStoreScheme::GoogleCloudStorage => {
-                let builder = GoogleCloudStorageBuilder::new().with_url(url).with_retry(retries());
-                let with = known(&options).fold(builder, |builder, (key, value)| builder.with_config(key, value));
-                Arc::new(with.build().map_err(failure)?)
-            }
+        let (objects, half_way) = match scheme {
+            ObjectStoreScheme::AmazonS3 => s3(url, &options).map_err(failure)?,
+            ObjectStoreScheme::GoogleCloudStorage => google(&parsed, &options).map_err(failure)?,
             ObjectStoreScheme::MicrosoftAzure => {
                 let builder = MicrosoftAzureBuilder::new().with_url(url).with_retry(retries());
                 let with = known(&options).fold(builder, |builder, (key, value)| builder.with_config(key, value));
-                Arc::new(with.build().map_err(failure)?)
+                (Arc::new(with.build().map_err(failure)?) as Arc<dyn Objects>, None)
             }
-            ObjectStoreScheme::Http => Arc::new(Web::of(&parsed, retries()).map_err(failure)?),
+            ObjectStoreScheme::Http => {
+                (Arc::new(Web::of(&parsed, retries()).map_err(failure)?) as Arc<dyn Objects>, None)
+            }
             _ => return Err(wrong(&NO_SCHEME)),
         };
         Ok(Bucket { objects, half_way, root, is_web })
@@ -117,7 +112,8 @@ impl Bucket {
     /// Whether some kind of store knows an option of this name.
     pub fn knows_option(key: &str) -> bool {
         let key = key.to_ascii_lowercase();
-        AmazonS3ConfigKey::from_str(&key).is_ok()
+        key == CREDENTIAL_PROCESS
+            || AmazonS3ConfigKey::from_str(&key).is_ok()
             || GoogleConfigKey::from_str(&key).is_ok()
             || AzureConfigKey::from_str(&key).is_ok()
     }
@@ -140,6 +136,44 @@ impl Bucket {
     }
 }
 
+/// A store, and how its uploads are listed.
+type Opened = (Arc<dyn Objects>, Option<HalfWay>);
+
+fn s3(url: &str, options: &[&(String, String)]) -> Result<Opened, Error> {
+    let mut builder = AmazonS3Builder::new().with_url(url).with_retry(retries());
+    if let Some(command) = credential_process(options) {
+        builder = builder.with_credentials(Arc::new(CredentialProcess::new(command.to_owned())));
+    }
+    let with = known(options).fold(builder, |builder, (key, value)| builder.with_config(key, value));
+    let is_anonymous = is_on(with.get_config_value(&AmazonS3ConfigKey::SkipSignature));
+    let objects = Arc::new(with.build()?);
+    let client = |key| match key {
+        AmazonS3ConfigKey::Client(key) => Some(key),
+        _ => None,
+    };
+    let options = client_options(options, client);
+    let half_way = (!is_anonymous).then(|| HalfWay { store: Listing::S3(Arc::clone(&objects)), options });
+    Ok((objects, half_way))
+}
+
+fn google(url: &Url, options: &[&(String, String)]) -> Result<Opened, Error> {
+    let builder = GoogleCloudStorageBuilder::new().with_url(url.as_str()).with_retry(retries());
+    let with = known(options).fold(builder, |builder, (key, value)| builder.with_config(key, value));
+    let is_anonymous = is_on(with.get_config_value(&GoogleConfigKey::SkipSignature));
+    let server = with.get_config_value(&GoogleConfigKey::BaseUrl);
+    let server = server.as_deref().unwrap_or("https://storage.googleapis.com");
+    let bucket = Url::parse(&format!("{}/{}", server.trim_end_matches('/'), url.host_str().unwrap_or_default()));
+    let objects = Arc::new(with.build()?);
+    let client = |key| match key {
+        GoogleConfigKey::Client(key) => Some(key),
+        _ => None,
+    };
+    let options = client_options(options, client);
+    let listing = bucket.ok().filter(|_| !is_anonymous);
+    let half_way = listing.map(|url| HalfWay { store: Listing::Google(Arc::clone(&objects), url), options });
+    Ok((objects, half_way))
+}
+
 fn retries() -> RetryConfig {
     RetryConfig { retry_timeout: RETRY_AT_MOST, ..RetryConfig::default() }
 }
@@ -150,6 +184,28 @@ fn is_endpoint(key: &str) -> bool {
     matches!(AmazonS3ConfigKey::from_str(&key), Ok(AmazonS3ConfigKey::Endpoint))
         || matches!(AzureConfigKey::from_str(&key), Ok(AzureConfigKey::Endpoint))
         || matches!(GoogleConfigKey::from_str(&key), Ok(GoogleConfigKey::BaseUrl))
+}
+
+/// Without credentials nobody lists uploads, and to look for some could take long.
+fn is_on(value: Option<String>) -> bool {
+    value.is_some_and(|value| value != "false")
+}
+
+/// What an HTTP client is made with. `client`: the key, if it is one of clients.
+fn client_options<K: FromStr>(
+    options: &[&(String, String)],
+    client: impl Fn(K) -> Option<ClientConfigKey>,
+) -> ClientOptions {
+    let known = known(options).filter_map(|(key, value)| Some((client(key)?, value)));
+    known.fold(ClientOptions::new(), |options, (key, value)| options.with_config(key, value))
+}
+
+/// The command that prints AWS's credentials, unless a key is given behind it.
+fn credential_process<'o>(options: &[&'o (String, String)]) -> Option<&'o str> {
+    options.iter().rev().find_map(|(key, value)| match key.to_ascii_lowercase() {
+        key if key == CREDENTIAL_PROCESS => Some(Some(value.as_str())),
+        key => matches!(AmazonS3ConfigKey::from_str(&key), Ok(AmazonS3ConfigKey::AccessKeyId)).then_some(None),
+    })?
 }
 
 /// The options that this kind of store knows.

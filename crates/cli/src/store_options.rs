@@ -11,14 +11,22 @@ use std::path::{Path, PathBuf};
 const PREFIXES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 
 /// What AWS's tools read from a profile, and what the store's client calls it.
-const PROFILE_KEYS: [(&str, &str); 6] = [
+const PROFILE_KEYS: [(&str, &str); 7] = [
     ("aws_access_key_id", "aws_access_key_id"),
     ("aws_secret_access_key", "aws_secret_access_key"),
     ("aws_session_token", "aws_session_token"),
     ("region", "aws_region"),
     ("endpoint_url", "aws_endpoint"),
     ("role_arn", "aws_role_arn"),
+    ("web_identity_token_file", "aws_web_identity_token_file"),
 ];
+
+/// Both the setting of a profile and the option: a command that prints credentials.
+const CREDENTIAL_PROCESS: &str = "credential_process";
+
+/// A profile with one of these gets its credentials by another role or by single sign-on: AWS's own program knows how, and
+/// prints them.
+const BY_AWS: [&str; 5] = ["source_profile", "credential_source", "sso_session", "sso_start_url", "login_session"];
 
 /// Gathers them. `read`: a file's text, if it can be read.
 pub(crate) fn gather(
@@ -51,29 +59,46 @@ fn profile(environment: &HashMap<String, String>, read: impl Fn(&Path) -> Option
     let credentials =
         file("AWS_SHARED_CREDENTIALS_FILE", "credentials").and_then(|path| read(&path)).unwrap_or_default();
     let config_section = if name == "default" { name.to_owned() } else { format!("profile {name}") };
-    let mut options = section(&config, &config_section);
-    options.extend(section(&credentials, name));
+    let settings: Vec<(&str, &str)> = section(&config, &config_section).chain(section(&credentials, name)).collect();
+    let known = settings.iter().filter_map(|(key, value)| {
+        let (_, option) = PROFILE_KEYS.iter().find(|(known, _)| known == key)?;
+        Some(((*option).to_owned(), (*value).to_owned()))
+    });
+    let mut options: Vec<(String, String)> = known.collect();
     // Keys of the environment are used as a whole: a profile's token does not belong to them.
     if environment.contains_key("AWS_ACCESS_KEY_ID") {
         options.retain(|(key, _)| !key.contains("key") && !key.contains("token"));
+    } else if let Some(command) = credential_process(name, &settings) {
+        options.push((CREDENTIAL_PROCESS.to_owned(), command));
     }
     options
 }
 
-/// A section's settings, as far as a store knows them.
-fn section(text: &str, name: &str) -> Vec<(String, String)> {
+/// The command that prints the credentials of the profile `name`; None: its settings have them, or it has none.
+fn credential_process(name: &str, settings: &[(&str, &str)]) -> Option<String> {
+    let of = |wanted: &str| settings.iter().rev().find(|(key, _)| *key == wanted).map(|(_, value)| *value);
+    if BY_AWS.iter().any(|key| of(key).is_some()) {
+        let name = if cfg!(windows) { format!("\"{name}\"") } else { format!("'{}'", name.replace('\'', r"'\''")) };
+        return Some(format!("aws configure export-credentials --format process --profile {name}"));
+    }
+    match of("aws_access_key_id") {
+        Some(_) => None,
+        None => of(CREDENTIAL_PROCESS).map(str::to_owned),
+    }
+}
+
+/// A section's settings.
+fn section<'t>(text: &'t str, name: &str) -> impl Iterator<Item = (&'t str, &'t str)> {
     let mut inside = false;
-    let mut options = Vec::new();
-    for line in text.lines() {
+    text.lines().filter_map(move |line| {
         let line = line.trim();
         if let Some(heading) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             inside = heading.trim() == name;
-        } else if let (true, Some((key, value))) = (inside, line.split_once('=')) {
-            let known = PROFILE_KEYS.iter().find(|(known, _)| *known == key.trim());
-            options.extend(known.map(|(_, option)| ((*option).to_owned(), value.trim().to_owned())));
+            return None;
         }
-    }
-    options
+        let (key, value) = line.split_once('=').filter(|_| inside && !line.starts_with(['#', ';']))?;
+        Some((key.trim(), value.trim()))
+    })
 }
 
 #[cfg(test)]
@@ -82,12 +107,19 @@ mod tests {
 
     fn gathered(environment: &[(&str, &str)], typed: &[(&str, &str)]) -> Vec<(String, String)> {
         let environment = environment.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let read = |path: &Path| match path.to_str()? {
-            "/home/me/.aws/config" => Some("[default]\nregion = r0\n[profile p]\nregion=r1\noutput=json\n".to_owned()),
+        let read = |path: &Path| {
+            match path.to_str()? {
+            "/home/me/.aws/config" => Some(
+                "[default]\nregion = r0\n[profile p]\nregion=r1\noutput=json\n[profile it's]\nsso_session = s\n\
+                 [profile m]\n#region=r2\ncredential_process = \"/opt/a b\" --to=x\n[profile q]\ncredential_process = never\n\
+                 [profile r]\nrole_arn = a\nsource_profile = p\n"
+                    .to_owned(),
+            ),
             "/home/me/.aws/credentials" => Some(
-                "# mine\n[p]\naws_access_key_id = k\naws_secret_access_key = s\n[q]\naws_session_token=t\n".to_owned(),
+                "# mine\n[p]\naws_access_key_id = k\naws_secret_access_key = s\n[q]\naws_access_key_id=t\n".to_owned(),
             ),
             _ => None,
+        }
         };
         let typed: Vec<_> = typed.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         gather(environment, read, &typed)
@@ -111,5 +143,21 @@ mod tests {
         );
         let mine = [("HOME", "/home/me"), ("AWS_PROFILE", "p"), ("AWS_ACCESS_KEY_ID", "other"), ("PATH", "x")];
         check(&mine, &[], &[("aws_region", "r1"), ("AWS_ACCESS_KEY_ID", "other"), ("AWS_PROFILE", "p")]);
+    }
+
+    #[test]
+    fn a_profile_may_name_a_program() {
+        let of = |profile: &'static str, expected: &[(&str, &str)]| {
+            let expected = [expected, &[("AWS_PROFILE", profile)]].concat();
+            check(&[("HOME", "/home/me"), ("AWS_PROFILE", profile)], &[], &expected);
+        };
+        of("m", &[("credential_process", r#""/opt/a b" --to=x"#)]);
+        of("q", &[("aws_access_key_id", "t")]);
+        let by_aws = "aws configure export-credentials --format process --profile";
+        let (of_role, of_sso) = if cfg!(windows) { ("\"r\"", "\"it's\"") } else { ("'r'", r"'it'\''s'") };
+        of("r", &[("aws_role_arn", "a"), ("credential_process", &format!("{by_aws} {of_role}"))]);
+        of("it's", &[("credential_process", &format!("{by_aws} {of_sso}"))]);
+        let mine = [("HOME", "/home/me"), ("AWS_PROFILE", "m"), ("AWS_ACCESS_KEY_ID", "other")];
+        check(&mine, &[], &[("AWS_ACCESS_KEY_ID", "other"), ("AWS_PROFILE", "m")]);
     }
 }
