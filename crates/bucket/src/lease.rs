@@ -3,7 +3,8 @@
 //! The lock is an object that names its owner. While the owner lives it writes it anew, each time on condition that it is still the one
 //! that it wrote before; who finds it unchanged for a lease's time takes it, on the same condition. So no two processes hold
 //! it, whatever their clocks say: the owner counts from before its last renewal, and who waits counts from when it has seen
-//! it, or by the store's own clock. A store without conditional writes cannot do this and says so.
+//! it, or by the store's own clock. A store without conditional writes cannot do this and says so; whether it heeds the condition
+//! is tried when a lake is taken for the first time.
 //!
 //! An owner that was too slow does nothing more: it looks at its own time before each change (`Shared::check`), and what decides
 //! a run is written only where nothing is. Each taking has a higher number than the one before.
@@ -12,7 +13,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use lakehaul_write::store::StoreLock;
+use lakehaul_write::store::{StoreLock, WRITES_OVER};
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 use serde::{Deserialize, Serialize};
@@ -141,6 +142,9 @@ impl Hold {
             let until = Until::from_now(habits.own());
             match put(&bucket, &path, &file, mode).await {
                 Ok(version) => {
+                    if fence == 1 && put(&bucket, &path, &file, PutMode::Create).await.is_ok() {
+                        return Err(io::Error::new(io::ErrorKind::Unsupported, WRITES_OVER));
+                    }
                     let state = State { file, version, until, lost: false };
                     let (state, writing) = (Mutex::new(state), tokio::sync::Mutex::default());
                     return Ok(Some(Hold { bucket, path, fence, state, writing }));

@@ -146,7 +146,7 @@ impl Upload {
             self.send()?;
         }
         let Some(begun) = self.begun.take() else { return Ok(()) };
-        let (shared, path) = (Arc::clone(&self.shared), self.path.clone());
+        let (shared, path, bytes) = (Arc::clone(&self.shared), self.path.clone(), self.bytes);
         wait(async move {
             let objects = &shared.bucket.objects;
             let mut pieces = Vec::with_capacity(begun.pieces.len());
@@ -163,7 +163,13 @@ impl Upload {
             }
             // Between the pieces and their end there may have been hours.
             shared.check()?;
-            objects.complete_multipart(&path, &begun.id, pieces).await.map_err(failure)?;
+            if let Err(error) = objects.complete_multipart(&path, &begun.id, pieces).await {
+                // It is asked for more than once where no answer comes, and some stores, Azure's among them, refuse it once it
+                // is done: then all of it is there.
+                if !objects.head(&path).await.is_ok_and(|found| found.size == bytes) {
+                    return Err(failure(error));
+                }
+            }
             // A note too much is harmless: its upload is over.
             let _ = objects.delete(&begun.note).await;
             Ok(())

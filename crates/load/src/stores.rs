@@ -5,7 +5,7 @@
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, OnceLock};
 
-use lakehaul_write::store::Store;
+use lakehaul_write::store::{Store, WRITES_OVER};
 
 use crate::LoadError;
 
@@ -66,11 +66,7 @@ pub fn try_to_write(name: &str) -> Result<(), LoadError> {
     match again {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(source) => Err(failed(source)),
-        Ok(()) => {
-            let why = "the store writes over what was to be written only if it is not there (If-None-Match); two commands could \
-                       write one lake at once, so it is no place for one";
-            Err(failed(io::Error::new(ErrorKind::Unsupported, why)))
-        }
+        Ok(()) => Err(failed(io::Error::new(ErrorKind::Unsupported, WRITES_OVER))),
     }
 }
 

@@ -11,6 +11,10 @@ use std::time::SystemTime;
 
 pub use local::LocalStore;
 
+/// What is wrong with a store in which [`Store::put_new`] writes over what is there: a sentence that says so.
+pub const WRITES_OVER: &str = "the store writes over what was to be written only if it is not there (If-None-Match); two commands could \
+                               write one lake at once, so it is no place for one";
+
 /// A lake's storage.
 pub trait Store: Send + Sync + Debug {
     /// Opens `path` for writing from its start; what was there is replaced. Missing folders are made.
