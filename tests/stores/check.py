@@ -14,7 +14,9 @@ import random
 import re
 import signal
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import pyarrow.parquet
 
@@ -140,6 +142,37 @@ def check(arguments, server):
     lakehaul("vacuum", f"{scheme}://{BUCKET}/whole", "--yes", "--older-than", "0s")
     lakehaul("verify", f"{scheme}://{BUCKET}/whole")
     print("compacted, vacuumed, and as before")
+
+    if arguments.store == "s3":
+        with tempfile.TemporaryDirectory() as folder:
+            profiles(arguments, environ, Path(folder))
+        print("an AWS profile's program is asked for credentials, and told where it has none")
+
+
+def profiles(arguments, environ, folder):
+    """Credentials that a program prints: a profile's own, or `aws` where it says single sign-on."""
+    printed = json.dumps({"Version": 1, "AccessKeyId": environ["AWS_ACCESS_KEY_ID"], "SecretAccessKey": environ["AWS_SECRET_ACCESS_KEY"]})
+    (folder / "printed.json").write_text(printed)
+    # Stands for AWS's own program.
+    aws = folder / "bin" / "aws"
+    aws.parent.mkdir()
+    aws.write_text(f'#!/bin/sh\n[ "$*" = "configure export-credentials --format process --profile sso" ] && cat {folder}/printed.json\n')
+    aws.chmod(0o755)
+    (folder / "config").write_text(
+        f"[profile own]\ncredential_process = cat {folder}/printed.json\n[profile sso]\nsso_session = s\n"
+        f"[profile failing]\ncredential_process = cat {folder}/printed.json; exit 3\n"
+    )
+    without_keys = {name: value for name, value in environ.items() if "KEY" not in name}
+    path = {"PATH": f"{aws.parent}:{environ['PATH']}", "AWS_CONFIG_FILE": str(folder / "config")}
+
+    def verify(profile, expect):
+        ours = without_keys | path | {"AWS_PROFILE": profile}
+        return local_s3.run_in(ours, arguments.lakehaul, "verify", f"s3://{BUCKET}/whole", expect=expect)
+
+    verify("own", 0)
+    verify("sso", 0)
+    failed = verify("failing", 8).stderr
+    assert re.search(r"credential_process.*exit status: 3", failed) and local_s3.SECRET not in failed, failed
 
 
 if __name__ == "__main__":
