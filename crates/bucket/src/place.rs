@@ -145,7 +145,7 @@ fn s3(url: &str, options: &[&(String, String)]) -> Result<Opened, Error> {
         builder = builder.with_credentials(Arc::new(CredentialProcess::new(command.to_owned())));
     }
     let with = known(options).fold(builder, |builder, (key, value)| builder.with_config(key, value));
-    let is_anonymous = is_on(with.get_config_value(&AmazonS3ConfigKey::SkipSignature));
+    let is_anonymous = is_anonymous(with.get_config_value(&AmazonS3ConfigKey::SkipSignature));
     let objects = Arc::new(with.build()?);
     let client = |key| match key {
         AmazonS3ConfigKey::Client(key) => Some(key),
@@ -159,7 +159,7 @@ fn s3(url: &str, options: &[&(String, String)]) -> Result<Opened, Error> {
 fn google(url: &Url, options: &[&(String, String)]) -> Result<Opened, Error> {
     let builder = GoogleCloudStorageBuilder::new().with_url(url.as_str()).with_retry(retries());
     let with = known(options).fold(builder, |builder, (key, value)| builder.with_config(key, value));
-    let is_anonymous = is_on(with.get_config_value(&GoogleConfigKey::SkipSignature));
+    let is_anonymous = is_anonymous(with.get_config_value(&GoogleConfigKey::SkipSignature));
     let server = with.get_config_value(&GoogleConfigKey::BaseUrl);
     let server = server.as_deref().unwrap_or("https://storage.googleapis.com");
     let bucket = Url::parse(&format!("{}/{}", server.trim_end_matches('/'), url.host_str().unwrap_or_default()));
@@ -186,9 +186,10 @@ fn is_endpoint(key: &str) -> bool {
         || matches!(GoogleConfigKey::from_str(&key), Ok(GoogleConfigKey::BaseUrl))
 }
 
-/// Without credentials nobody lists uploads, and to look for some could take long.
-fn is_on(value: Option<String>) -> bool {
-    value.is_some_and(|value| value != "false")
+/// Whether requests go without credentials, by what `skip_signature` is set to. Then nobody may list uploads, and to look for
+/// credentials could take long.
+fn is_anonymous(skip_signature: Option<String>) -> bool {
+    skip_signature.is_some_and(|value| value != "false")
 }
 
 /// What an HTTP client is made with. `client`: the key, if it is one of clients.
