@@ -143,6 +143,8 @@ impl Hold {
             match put(&bucket, &path, &file, mode).await {
                 Ok(version) => {
                     if fence == 1 && put(&bucket, &path, &file, PutMode::Create).await.is_ok() {
+                        // So that the next one is the first again, and is refused too.
+                        let _ = bucket.objects.delete(&path).await;
                         return Err(io::Error::new(io::ErrorKind::Unsupported, WRITES_OVER));
                     }
                     let state = State { file, version, until, lost: false };

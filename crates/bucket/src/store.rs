@@ -60,6 +60,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    pub(crate) fn new(bucket: Bucket, habits: Habits) -> Shared {
+        let process = format!("{:016x}", fastrand::u64(..));
+        let (notes, hold) = (AtomicU64::new(0), Mutex::default());
+        Shared { bucket, habits, process, notes, room: room(), hold }
+    }
+
     /// An error if the lake was this process's and may not be any more.
     pub(crate) fn check(&self) -> io::Result<()> {
         self.hold.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(Ok(()), |hold| hold.check())
@@ -87,9 +93,7 @@ struct Note {
 impl BucketStore {
     /// The lake at `bucket`.
     pub fn new(bucket: Bucket, habits: Habits) -> BucketStore {
-        let process = format!("{:016x}", fastrand::u64(..));
-        let (notes, hold) = (AtomicU64::new(0), Mutex::default());
-        BucketStore { shared: Arc::new(Shared { bucket, habits, process, notes, room: room(), hold }) }
+        BucketStore { shared: Arc::new(Shared::new(bucket, habits)) }
     }
 
     fn bucket(&self) -> Bucket {

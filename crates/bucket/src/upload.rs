@@ -217,3 +217,48 @@ pub(crate) async fn abort(bucket: &Bucket, path: &Path, id: &MultipartId, note: 
 pub(crate) fn room() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(PIECES_UNDER_WAY))
 }
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::Habits;
+
+    /// An upload whose pieces are all there.
+    fn sent(path: &str) -> Upload {
+        let bucket = Bucket::within(Arc::new(InMemory::new()), "lake").expect("a place");
+        let path = bucket.at(path).expect("a path");
+        let habits = Habits { piece_bytes: 4, ..Habits::default() };
+        let mut upload = Upload::new(Arc::new(Shared::new(bucket, habits)), path);
+        upload.write(b"12345678").expect("the store works");
+        while !upload.begun.as_ref().is_some_and(|begun| begun.pieces.iter().all(JoinHandle::is_finished)) {
+            std::thread::yield_now();
+        }
+        upload
+    }
+
+    fn bucket_path_id(upload: &Upload) -> (Bucket, Path, MultipartId) {
+        let id = upload.begun.as_ref().expect("it has begun").id.clone();
+        (upload.shared.bucket.clone(), upload.path.clone(), id)
+    }
+
+    #[test]
+    fn one_that_is_over_is_finished_if_all_of_it_is_there() {
+        let upload = sent("there");
+        let (bucket, path, id) = bucket_path_id(&upload);
+        // It was carried out, and nobody was told: the store does not know the upload any more.
+        let complete = async move { bucket.objects.complete_multipart(&path, &id, Vec::new()).await };
+        wait(complete).expect("it is waited for").expect("the store works");
+        upload.finish().expect("it is there");
+    }
+
+    #[test]
+    fn one_that_is_over_and_not_there_has_failed() {
+        let upload = sent("gone");
+        let (bucket, path, id) = bucket_path_id(&upload);
+        let abort = async move { bucket.objects.abort_multipart(&path, &id).await };
+        wait(abort).expect("it is waited for").expect("the store works");
+        upload.finish().expect_err("it is not there");
+    }
+}
