@@ -83,6 +83,7 @@ impl PlainValues {
     /// Forgets everything; blocks of the usual size are kept.
     pub(crate) fn clear(&mut self) {
         self.open.clear();
+        self.open.shrink_to(BLOCK_BYTES);
         self.open_start = 0;
         self.ends.clear();
         let usual = self.full.drain(..).map(|(_, full)| full).filter(|full| full.capacity() <= BLOCK_BYTES);
@@ -182,6 +183,14 @@ mod tests {
             values[keep..].iter().for_each(|value| plain.push(value));
             check(&plain, &values);
         }
+    }
+
+    #[test]
+    fn a_long_value_leaves_no_long_block() {
+        let mut plain = PlainValues::default();
+        plain.push(&vec![7; 3 * BLOCK_BYTES]);
+        plain.clear();
+        assert!(plain.size().allocated < 2 * BLOCK_BYTES);
     }
 
     #[test]
