@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Makes a large export out of a small one: its lines, copied with other ids, dates and amounts.
 
-    enlarge.py CORPUS OUT [--bytes 1.5e9] [--file-bytes 1e8] [--seed 1]
+    enlarge.py CORPUS OUT [--bytes 1.5e9] [--file-bytes 1e8] [--seed 1] [--as-is]
 
 CORPUS holds `.ndjson`, `.ndjson.gz` or `.ndjson.zst` files (zst needs Python 3.14 or pyarrow). Each copy gets its own ids,
 the same in every file, so that references still meet; dates move by some days; decimals change their value but not
 their number of digits. The same seed makes the same bytes. Copies are still alike in their texts and codes, so dictionaries
-and compression do better on them than on a real export.
+and compression do better on them than on a real export. With --as-is they are not even varied: the easiest data there
+are, good only beside figures that were taken on such.
 """
 
 import argparse
@@ -98,6 +99,7 @@ def main():
     parser.add_argument("--bytes", type=float, default=1.5e9, metavar="N", help="about how large in all")
     parser.add_argument("--file-bytes", type=float, default=1e8, metavar="N", help="about how large a file gets")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--as-is", action="store_true", help="copies without other ids, dates and amounts")
     arguments = parser.parse_args()
 
     suffixes = (".ndjson", ".ndjson.gz", ".ndjson.zst")
@@ -115,7 +117,7 @@ def main():
         for number in range(copies):
             copy = Copy(arguments.seed, name, number)
             for line in lines:
-                output.write(copy.of(line))
+                output.write(line if arguments.as_is else copy.of(line))
         output.close()
     print(f"{copies} copies of {size / 1e6:.0f} MB in {arguments.out}")
 
