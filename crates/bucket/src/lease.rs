@@ -142,8 +142,8 @@ impl Hold {
             let until = Until::from_now(habits.own());
             match put(&bucket, &path, &file, mode).await {
                 Ok(version) => {
-                    if fence == 1 && put(&bucket, &path, &file, PutMode::Create).await.is_ok() {
-                        // So that the next one is the first again, and is refused too.
+                    // Every time: whether the first one got its answer is not known to those that come later.
+                    if put(&bucket, &path, &file, PutMode::Create).await.is_ok() {
                         let _ = bucket.objects.delete(&path).await;
                         return Err(io::Error::new(io::ErrorKind::Unsupported, WRITES_OVER));
                     }

@@ -9,10 +9,11 @@
 
 pub(crate) mod record;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use lakehaul_schema::TableSchema;
-use lakehaul_write::{FileReceipt, JoinedPart, PartShape};
+use lakehaul_write::{DeletedResources, FileReceipt, JoinedDeletions, JoinedPart, PartShape, WriteError};
 
 use crate::current::{CurrentPart, Ledger, Tables};
 use crate::journal::{self, CommitFile, Committed, Published, staging};
@@ -89,7 +90,7 @@ pub fn compact(
             return Err(error);
         }
     };
-    let before = tables.all().count() as u64;
+    let before = tables.with_deletions().map(|(_, parts)| parts.len() as u64).sum::<u64>();
     if joined.is_empty() {
         return Ok(CompactSummary {
             kept_parts: before,
@@ -98,7 +99,7 @@ pub fn compact(
             record: None,
         });
     }
-    let (new_tables, moves) = place(joined, &name, |resource_type| settings.layout.folder(resource_type));
+    let (new_tables, moves) = place(joined, &name, |table| settings.layout.folder(table));
     let record = CompactionRecord {
         compaction: name.clone(),
         started: started.to_string(),
@@ -127,7 +128,7 @@ pub fn compact(
 
 /// A staged part, and what it is made of.
 struct Joined {
-    resource_type: String,
+    table: String,
     receipt: FileReceipt,
     replaces: Vec<CurrentPart>,
 }
@@ -140,15 +141,15 @@ fn place(
 ) -> (Vec<CompactedTable>, Vec<(String, String)>) {
     let mut tables: Vec<CompactedTable> = Vec::new();
     let mut moves = Vec::new();
-    for Joined { resource_type, receipt, replaces } in joined {
-        let at = match tables.last().filter(|table| table.resource_type == resource_type) {
-            Some(table) => table.files.len(),
+    for Joined { table, receipt, replaces } in joined {
+        let at = match tables.last().filter(|last| last.resource_type == table) {
+            Some(last) => last.files.len(),
             None => {
-                tables.push(CompactedTable { resource_type: resource_type.clone(), ..CompactedTable::default() });
+                tables.push(CompactedTable { resource_type: table.clone(), ..CompactedTable::default() });
                 0
             }
         };
-        let path = format!("{}/part-{compaction}-{at:05}.parquet", folder(&resource_type));
+        let path = format!("{}/part-{compaction}-{at:05}.parquet", folder(&table));
         moves.push((receipt.path, path.clone()));
         let FileReceipt { rows, bytes, blake3, .. } = receipt;
         let part = CompactedPart {
@@ -177,12 +178,12 @@ impl Work<'_> {
     fn all(&self, tables: &Tables) -> Result<Vec<Joined>, LoadError> {
         let schemas = self.lake.schemas()?;
         let mut joined = Vec::new();
-        for (resource_type, parts) in &tables.parts {
-            let schema = schemas.iter().find(|schema| schema.resource_type() == resource_type);
-            let missing =
-                || LoadError::LakeDamaged { path: schema_path(resource_type), why: "it is missing".to_owned() };
-            let table = TableWork { work: self, schema: schema.ok_or_else(missing)? };
-            table.parts(parts, &mut joined)?;
+        for (name, parts) in tables.with_deletions() {
+            let schema = schemas.iter().find(|schema| schema.resource_type() == name);
+            if schema.is_none() && name != DeletedResources::TABLE {
+                return Err(LoadError::LakeDamaged { path: schema_path(name), why: "it is missing".to_owned() });
+            }
+            TableWork { work: self, name, schema }.parts(parts, &mut joined)?;
         }
         Ok(joined)
     }
@@ -195,16 +196,57 @@ impl Work<'_> {
 /// One table's.
 struct TableWork<'w> {
     work: &'w Work<'w>,
-    schema: &'w TableSchema,
+    name: &'w str,
+    /// None: it is that of deletions, whose columns are always the same.
+    schema: Option<&'w TableSchema>,
 }
 
 /// Parts that become one.
 struct Together<'w> {
     parts: Vec<CurrentPart>,
     /// None: there is only one so far, and it has not been read.
-    joined: Option<JoinedPart<'w>>,
+    joined: Option<JoinedRows<'w>>,
     /// Even one alone has to be rewritten.
     is_due: bool,
+}
+
+/// A part that is made of others.
+enum JoinedRows<'w> {
+    Resources(JoinedPart<'w>),
+    Deletions(JoinedDeletions),
+}
+
+impl JoinedRows<'_> {
+    fn add(&mut self, path: &str) -> Result<(), WriteError> {
+        match self {
+            JoinedRows::Resources(joined) => joined.add(path),
+            JoinedRows::Deletions(joined) => joined.add(path),
+        }
+    }
+
+    /// About how long it is by now.
+    fn bytes(&self) -> u64 {
+        match self {
+            JoinedRows::Resources(joined) => joined.bytes(),
+            JoinedRows::Deletions(joined) => joined.bytes(),
+        }
+    }
+
+    /// Writes what waits for more, which may become much less.
+    fn settle(&mut self) -> Result<(), WriteError> {
+        match self {
+            JoinedRows::Resources(joined) => joined.settle(),
+            JoinedRows::Deletions(_) => Ok(()),
+        }
+    }
+
+    /// None: it has no rows.
+    fn finish(self) -> Result<Option<FileReceipt>, WriteError> {
+        match self {
+            JoinedRows::Resources(joined) => joined.finish().map(Some),
+            JoinedRows::Deletions(joined) => joined.finish(),
+        }
+    }
 }
 
 impl<'w> TableWork<'w> {
@@ -214,9 +256,9 @@ impl<'w> TableWork<'w> {
         let mut open: Option<Together<'_>> = None;
         for part in parts {
             self.work.interrupted()?;
-            let shape =
-                PartShape::of(&*self.work.lake.store, &part.part.path, self.schema).map_err(self.unread(part))?;
-            let is_narrow = shape.missing_leaves > 0;
+            let shape = self.shape(part)?;
+            let is_narrow = shape.as_ref().is_some_and(|shape| shape.missing_leaves > 0);
+            let has_tiny = shape.as_ref().is_some_and(|shape| shape.tiny_row_groups > 0);
             let small = part.part.bytes < part_bytes;
             let alone = |is_due| Together { parts: vec![part.clone()], joined: None, is_due };
             if !small {
@@ -232,7 +274,7 @@ impl<'w> TableWork<'w> {
             match &mut open {
                 Some(together) if fits => self.add(together, part)?,
                 _ => {
-                    let full = open.replace(alone(is_narrow || shape.tiny_row_groups > 0));
+                    let full = open.replace(alone(is_narrow || has_tiny));
                     if let Some(full) = full {
                         joined.extend(self.close(full)?);
                     }
@@ -245,6 +287,14 @@ impl<'w> TableWork<'w> {
         Ok(())
     }
 
+    /// None: the part is as it has to be, if it is not joined.
+    fn shape(&self, part: &CurrentPart) -> Result<Option<PartShape>, LoadError> {
+        let Some(schema) = self.schema else { return Ok(None) };
+        let path = &part.part.path;
+        let shape = PartShape::of(&*self.work.lake.store, path, schema);
+        shape.map(Some).map_err(|error| crate::cat::unread(error, path))
+    }
+
     /// Whether so many bytes more are not too many.
     fn has_room(&self, together: &mut Together<'_>, bytes: u64, most: u64) -> Result<bool, LoadError> {
         let Together { joined: Some(joined), .. } = together else {
@@ -253,7 +303,6 @@ impl<'w> TableWork<'w> {
         if joined.bytes() + bytes <= most {
             return Ok(true);
         }
-        // What waits may become much less.
         joined.settle()?;
         Ok(joined.bytes() + bytes <= most)
     }
@@ -270,11 +319,15 @@ impl<'w> TableWork<'w> {
     }
 
     /// A staged part of these. Its name is that of the first it is made of, so that no two have one.
-    fn join(&self, parts: &[CurrentPart]) -> Result<JoinedPart<'w>, LoadError> {
+    fn join(&self, parts: &[CurrentPart]) -> Result<JoinedRows<'w>, LoadError> {
         let first = parts.first().map_or("", |first| first.part.path.as_str());
         let first = first.rsplit('/').next().unwrap_or_default().trim_end_matches(".parquet");
-        let path = format!("{}/{}-{first}.part", self.work.staging, self.schema.resource_type());
-        let mut joined = JoinedPart::create(&*self.work.lake.store, path, self.schema)?;
+        let path = format!("{}/{}-{first}.part", self.work.staging, self.name);
+        let store = &self.work.lake.store;
+        let mut joined = match self.schema {
+            Some(schema) => JoinedRows::Resources(JoinedPart::create(&**store, path, schema)?),
+            None => JoinedRows::Deletions(JoinedDeletions::new(Arc::clone(store), path)),
+        };
         for part in parts {
             self.take_over(part, &mut joined)?;
         }
@@ -282,7 +335,7 @@ impl<'w> TableWork<'w> {
     }
 
     /// Only what is as the ledger says is taken over: else its damage would get a hash of its own.
-    fn take_over(&self, part: &CurrentPart, joined: &mut JoinedPart<'_>) -> Result<(), LoadError> {
+    fn take_over(&self, part: &CurrentPart, joined: &mut JoinedRows<'_>) -> Result<(), LoadError> {
         self.work.interrupted()?;
         let PartRecord { path, bytes, blake3, .. } = &part.part;
         let unreadable = |source| LoadError::LakeUnreadable { path: path.clone(), source };
@@ -306,15 +359,15 @@ impl<'w> TableWork<'w> {
         };
         let receipt = joined.finish()?;
         let rows: u64 = parts.iter().map(|part| part.part.rows).sum();
-        if receipt.rows != rows {
-            let what = format!("{} has {} rows, what it is made of has {rows}", receipt.path, receipt.rows);
-            return Err(LoadError::Unbalanced(what));
+        match receipt {
+            Some(receipt) if receipt.rows == rows => {
+                Ok(Some(Joined { table: self.name.to_owned(), receipt, replaces: parts }))
+            }
+            receipt => {
+                let found = receipt.map_or(0, |receipt| receipt.rows);
+                let what = format!("a part of {} would have {found} rows, what it is made of has {rows}", self.name);
+                Err(LoadError::Unbalanced(what))
+            }
         }
-        Ok(Some(Joined { resource_type: self.schema.resource_type().to_owned(), receipt, replaces: parts }))
-    }
-
-    fn unread(&self, part: &CurrentPart) -> impl Fn(lakehaul_write::WriteError) -> LoadError {
-        let path = part.part.path.clone();
-        move |error| crate::cat::unread(error, &path)
     }
 }

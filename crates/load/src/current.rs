@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use lakehaul_write::DeletedResources;
+
 use crate::compact::RowsOfRun;
 use crate::lake::{COMPACTIONS, Lake, compaction_path, record_path};
 use crate::{CompactionRecord, LoadError, PartRecord, RunRecord, TableRecord};
@@ -31,11 +33,13 @@ pub(crate) struct CurrentPart {
     pub(crate) runs: Vec<RowsOfRun>,
 }
 
-/// All tables but the one of deletions, whose parts stay as runs have written them.
+/// All tables.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    /// By type.
+    /// Of resources, by type.
     pub(crate) parts: BTreeMap<String, Vec<CurrentPart>>,
+    /// Of deletions. No run takes the place of others here: what was deleted stays so.
+    pub(crate) deleted_resources: Vec<CurrentPart>,
     /// Runs whose rows are no longer in the tables, or not all of them: a later run has replaced them.
     pub(crate) replaced_runs: HashSet<String>,
     /// What in records is not so: a record's path and a sentence.
@@ -68,8 +72,8 @@ impl Ledger {
     pub(crate) fn tables(&self) -> Tables {
         let mut tables = Tables::default();
         for record in self.distinct_runs() {
-            for table in &record.tables {
-                let parts = tables.parts.entry(table.resource_type.clone()).or_default();
+            for table in record.tables.iter().chain(&record.deleted_resources) {
+                let parts = tables.of_mut(&table.resource_type);
                 parts.extend(table.files.iter().map(|part| CurrentPart {
                     part: part.clone(),
                     of: record.run.clone(),
@@ -92,13 +96,28 @@ impl Ledger {
 
 impl Tables {
     /// The part at `path`, if the table has it.
-    pub(crate) fn part(&self, resource_type: &str, path: &str) -> Option<&CurrentPart> {
-        self.parts.get(resource_type)?.iter().find(|there| there.part.path == path)
+    pub(crate) fn part(&self, table: &str, path: &str) -> Option<&CurrentPart> {
+        let parts = if table == DeletedResources::TABLE { &self.deleted_resources } else { self.parts.get(table)? };
+        parts.iter().find(|there| there.part.path == path)
     }
 
-    /// All parts, each with its table's type.
+    /// All parts of resources, each with its table's type.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &CurrentPart)> {
         self.parts.iter().flat_map(|(name, parts)| parts.iter().map(move |part| (name.as_str(), part)))
+    }
+
+    /// All tables that are there, by name; the one of deletions last.
+    pub(crate) fn with_deletions(&self) -> impl Iterator<Item = (&str, &[CurrentPart])> {
+        let deletions =
+            Some((DeletedResources::TABLE, &*self.deleted_resources)).filter(|(_, parts)| !parts.is_empty());
+        self.parts.iter().map(|(name, parts)| (name.as_str(), &**parts)).chain(deletions)
+    }
+
+    fn of_mut(&mut self, table: &str) -> &mut Vec<CurrentPart> {
+        match table {
+            DeletedResources::TABLE => &mut self.deleted_resources,
+            resource_type => self.parts.entry(resource_type.to_owned()).or_default(),
+        }
     }
 
     /// Whether all rows are of this run, and there is none that has been replaced.
@@ -122,7 +141,7 @@ impl Tables {
         let faults = compaction.faults(self);
         self.faults.extend(faults.into_iter().map(|fault| (compaction_path(name), fault)));
         for (resource_type, part) in compaction.parts() {
-            let parts = self.parts.entry(resource_type.to_owned()).or_default();
+            let parts = self.of_mut(resource_type);
             let gone: HashSet<&str> = part.replaces.iter().map(|gone| gone.part.path.as_str()).collect();
             let is_gone = |there: &CurrentPart| gone.contains(there.part.path.as_str());
             let at = parts.iter().position(is_gone).unwrap_or(parts.len());

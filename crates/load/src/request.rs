@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use lakehaul_schema::{Annotations, Format};
+use lakehaul_write::DeletedResources;
 use lakehaul_write::store::Store;
 use serde::{Deserialize, Serialize};
 
@@ -172,11 +173,11 @@ impl Layout {
         }
     }
 
-    /// The folder of a resource type's parts, relative to the lake.
-    pub fn folder(self, resource_type: &str) -> String {
+    /// The folder of a table's parts, relative to the lake. That of deletions has its name in all layouts.
+    pub fn folder(self, table: &str) -> String {
         match self {
-            Layout::Plain => resource_type.to_owned(),
-            Layout::Hive => format!("resource_type={resource_type}"),
+            Layout::Hive if table != DeletedResources::TABLE => format!("resource_type={table}"),
+            Layout::Plain | Layout::Hive => table.to_owned(),
         }
     }
 }

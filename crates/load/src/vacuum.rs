@@ -130,7 +130,7 @@ fn find(lake: &Lake, old_versions: bool) -> Result<Vec<Found>, LoadError> {
     }
     let schemas = lake.schemas()?;
     let mut named = Named::of_tables(schemas.iter().map(TableSchema::resource_type));
-    tables.all().for_each(|(resource_type, part)| named.add_part(resource_type, &part.part.path));
+    named.add_tables(&tables);
     ledger.runs.iter().for_each(|record| named.add_run(record));
     let mut dead = BTreeMap::new();
     for run in journal::unfinished(lake)? {

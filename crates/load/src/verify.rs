@@ -19,7 +19,7 @@ use std::io::ErrorKind;
 use lakehaul_schema::TableSchema;
 use rayon::prelude::*;
 
-use crate::current::{Ledger, Tables};
+use crate::current::{CurrentPart, Ledger, Tables};
 use crate::journal::{self, Committed, Unfinished};
 use crate::lake::{COMPACTIONS, Lake, record_path};
 use crate::{Event, Format, LoadError, Observer, delta};
@@ -111,10 +111,6 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
             let what = format!("{} has {has}", table.resource_type);
             report.findings.push(VerifyFinding { path: record_path(&record.run), what });
         }
-        for part in record.deleted_resources.iter().flat_map(|table| &table.files) {
-            report.parts += 1;
-            report.bytes = report.bytes.saturating_add(part.bytes);
-        }
     }
     let told = |(path, what): &(String, String)| VerifyFinding { path: path.clone(), what: what.clone() };
     report.findings.extend(tables.faults.iter().map(told));
@@ -126,12 +122,13 @@ fn verify_once(lake: &Lake, observer: &dyn Observer) -> Result<VerifyReport, Loa
         }
         report.findings.extend(delta::differences(lake, settings.layout, &tables)?);
     }
-    for (resource_type, part) in tables.all() {
-        named.add_part(resource_type, &part.part.path);
+    named.add_tables(&tables);
+    for part in tables.with_deletions().flat_map(|(_, parts)| parts) {
         report.parts += 1;
-        report.rows = report.rows.saturating_add(part.part.rows);
         report.bytes = report.bytes.saturating_add(part.part.bytes);
     }
+    report.rows = tables.all().fold(0, |rows: u64, (_, part)| rows.saturating_add(part.part.rows));
+    report.findings.extend(check_deletions(lake, &tables.deleted_resources, observer)?);
     let distinct: Vec<_> = ledger.distinct_runs().collect();
     for together in sharing::sharing(&distinct, &tables) {
         report.findings.extend(check_runs(lake, &together, &tables, &leaves, &files, observer)?);
@@ -165,6 +162,22 @@ fn unfinished(lake: &Lake, report: &mut VerifyReport) -> Result<Vec<Committed>, 
         Err(LoadError::LakeUnreadable { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
+}
+
+/// Checks the parts of the table of deletions.
+fn check_deletions(
+    lake: &Lake,
+    parts: &[CurrentPart],
+    observer: &dyn Observer,
+) -> Result<Vec<VerifyFinding>, LoadError> {
+    let checked = parts.par_iter().map(|part| match parts::check_deleted(lake, part) {
+        Ok(()) => {
+            observer.event(Event::PartVerified { path: &part.part.path, bytes: part.part.bytes });
+            Ok(None)
+        }
+        Err(fault) => fault.at(&part.part.path).map(Some),
+    });
+    checked.filter_map(Result::transpose).collect()
 }
 
 /// Checks runs that have rows in the same parts, and these parts. Mostly it is one run.
@@ -210,12 +223,6 @@ fn check_runs(
         let run = record.run.as_str();
         if !unread.contains(run) && !tables.replaced_runs.contains(run) {
             findings.extend(lines.check_rows().into_iter().map(in_record));
-        }
-        for part in record.deleted_resources.iter().flat_map(|table| &table.files) {
-            match parts::check_deleted(lake, part) {
-                Ok(()) => observer.event(Event::PartVerified { path: &part.path, bytes: part.bytes }),
-                Err(fault) => findings.push(fault.at(&part.path)?),
-            }
         }
         findings.extend(quarantine::check(lake, record, lines)?);
         findings.extend(asides::check(lake, record, files)?);

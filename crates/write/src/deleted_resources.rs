@@ -1,7 +1,7 @@
 //! The table of deletions: one row a resource that an export reports as deleted.
 //!
-//! In come types and ids, from any worker; out comes one Parquet file, complete and durable under its staging name. It is
-//! an ordinary flat table, so parquet's own Arrow writer makes it.
+//! In come types and ids, from any worker, or parts that are to be one; out comes one Parquet file, complete and durable
+//! under its staging name. It is an ordinary flat table, so parquet's own Arrow reader and writer do for it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,24 +9,37 @@ use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use parquet::file::reader::Length;
 
 use crate::error::WriteError;
 use crate::part::{FirstFailure, HashedFile, store_failure};
+use crate::rebuild::StoreChunks;
 use crate::run_tables::FileReceipt;
 use crate::store::Store;
 
 /// Rows of a row group: some ten megabytes of ids while it is open.
 const ROW_GROUP_ROWS: usize = 128 << 10;
 
+/// So much of a part that is read is fetched at once, which is mostly all of it: each read of an object is a request.
+const READ_BYTES: u64 = 8 << 20;
+
 /// The deletions of one run.
 #[derive(Debug)]
 pub struct DeletedResources {
+    run: String,
+    part: Mutex<Part>,
+}
+
+/// A part of the table; its file is made with the first row.
+#[derive(Debug)]
+struct Part {
     store: Arc<dyn Store>,
     path: String,
-    run: String,
-    file: Mutex<Option<Writer>>,
+    writer: Option<Writer>,
 }
 
 struct Writer {
@@ -58,7 +71,7 @@ impl DeletedResources {
 
     /// A file at `path` of the store; it is made with the first row. `run` is every row's `__run`.
     pub fn new(store: Arc<dyn Store>, path: String, run: String) -> DeletedResources {
-        DeletedResources { store, path, run, file: Mutex::default() }
+        DeletedResources { run, part: Mutex::new(Part { store, path, writer: None }) }
     }
 
     /// Adds rows: types and ids.
@@ -76,15 +89,66 @@ impl DeletedResources {
         ];
         let batch =
             RecordBatch::try_new(Self::schema(), columns).expect("four columns of one length, as the schema has them");
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let writer = match &mut *file {
-            Some(writer) => writer,
-            none => none.insert(self.create()?),
-        };
-        writer.parquet.write(&batch).map_err(|error| {
+        self.part.lock().unwrap_or_else(PoisonError::into_inner).write(&batch)
+    }
+
+    /// Makes the file durable; None if there was no deletion.
+    pub fn finish(self) -> Result<Option<FileReceipt>, WriteError> {
+        self.part.into_inner().unwrap_or_else(PoisonError::into_inner).finish()
+    }
+}
+
+/// Published parts of the table made into one: all their rows, in order.
+#[derive(Debug)]
+pub struct JoinedDeletions(Part);
+
+impl JoinedDeletions {
+    /// A part at `path` of the store, a staging name.
+    pub fn new(store: Arc<dyn Store>, path: String) -> JoinedDeletions {
+        JoinedDeletions(Part { store, path, writer: None })
+    }
+
+    /// Adds all rows of the part at `path`.
+    ///
+    /// # Errors
+    /// The store failed; the other part is damaged, or has other columns.
+    pub fn add(&mut self, path: &str) -> Result<(), WriteError> {
+        let file = StoreChunks::new(self.0.store.open(path).map_err(WriteError::store("open", path))?);
+        let failed = WriteError::parquet(path);
+        let file = file.holding(0..file.len().min(READ_BYTES)).map_err(&failed)?;
+        let options = ArrowReaderOptions::new().with_schema(DeletedResources::schema());
+        let batches = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
+        for batch in batches.and_then(ParquetRecordBatchReaderBuilder::build).map_err(&failed)? {
+            self.0.write(&batch.map_err(|error| failed(ParquetError::from(error)))?)?;
+        }
+        Ok(())
+    }
+
+    /// About how long it is by now.
+    pub fn bytes(&self) -> u64 {
+        let written = |writer: &Writer| writer.parquet.bytes_written() + writer.parquet.in_progress_size();
+        self.0.writer.as_ref().map_or(0, written) as u64
+    }
+
+    /// Makes the file durable; None if there was no row.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn finish(self) -> Result<Option<FileReceipt>, WriteError> {
+        self.0.finish()
+    }
+}
+
+impl Part {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
+        if self.writer.is_none() {
+            self.writer = Some(self.create()?);
+        }
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        writer.parquet.write(batch).map_err(|error| {
             store_failure(&writer.failure, &self.path).unwrap_or_else(|| WriteError::parquet(&self.path)(error))
         })?;
-        writer.rows += count as u64;
+        writer.rows += batch.num_rows() as u64;
         Ok(())
     }
 
@@ -95,14 +159,13 @@ impl DeletedResources {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .build();
-        let parquet = ArrowWriter::try_new(HashedFile::new(file, failure.clone()), Self::schema(), Some(properties));
+        let file = HashedFile::new(file, failure.clone());
+        let parquet = ArrowWriter::try_new(file, DeletedResources::schema(), Some(properties));
         Ok(Writer { parquet: parquet.map_err(WriteError::parquet(&self.path))?, failure, rows: 0 })
     }
 
-    /// Makes the file durable; None if there was no deletion.
-    pub fn finish(self) -> Result<Option<FileReceipt>, WriteError> {
-        let file = self.file.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let Some(Writer { parquet, failure, rows }) = file else { return Ok(None) };
+    fn finish(self) -> Result<Option<FileReceipt>, WriteError> {
+        let Some(Writer { parquet, failure, rows }) = self.writer else { return Ok(None) };
         let written = parquet.into_inner().map_err(WriteError::parquet(&self.path));
         if let Some(failure) = store_failure(&failure, &self.path) {
             return Err(failure);

@@ -32,7 +32,7 @@ pub mod rebuild;
 mod error;
 
 pub use arrow_schema::arrow_schema;
-pub use deleted_resources::DeletedResources;
+pub use deleted_resources::{DeletedResources, JoinedDeletions};
 pub use error::{AppendError, WriteError};
 pub use joined::{JoinedPart, PartShape};
 pub use record_batch::BatchBuilder;

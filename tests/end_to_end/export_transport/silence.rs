@@ -41,7 +41,7 @@ fn silence_is_noticed_in_time_and_ridden_out() {
         outcome.tells("was silent for 1s");
         let seen = payer.sim.seen(target.clone());
         let noticed = seen[1].at - seen[0].at;
-        assert!(noticed < IDLE + SLACK, "noticed after {noticed:?}\n{outcome}");
+        assert!((IDLE / 2..IDLE + SLACK).contains(&noticed), "noticed after {noticed:?}\n{outcome}");
     });
 }
 

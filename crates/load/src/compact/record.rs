@@ -21,7 +21,7 @@ pub struct CompactionRecord {
     pub started: String,
     /// RFC 3339, when its parts were ready.
     pub finished: String,
-    /// Those in which something was done, sorted by type.
+    /// Those in which something was done, sorted by type. Among them may be that of deletions, `deleted_resources`.
     pub tables: Vec<CompactedTable>,
     /// Sums of the above.
     pub totals: CompactionTotals,

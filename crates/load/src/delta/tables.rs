@@ -77,23 +77,19 @@ struct Committing<'c> {
 
 impl Committing<'_> {
     fn run(&self, mut record: RunRecord) -> Result<RunRecord, LoadError> {
-        record.tables.par_iter_mut().try_for_each(|table| {
-            let columns = self.columns(&table.resource_type)?;
-            let folder = self.layout.folder(&table.resource_type);
-            self.rows(table, &folder, &columns)
-        })?;
-        if let Some(table) = &mut record.deleted_resources {
-            self.rows(table, DeletedResources::TABLE, &Columns::of_deleted_resources())?;
-        }
+        let tables = record.tables.par_iter_mut().chain(&mut record.deleted_resources);
+        tables.try_for_each(|table| self.rows(table))?;
         Ok(record)
     }
 
-    fn rows(&self, table: &mut TableRecord, folder: &str, columns: &Columns) -> Result<(), LoadError> {
-        let delta = self.tables.table(folder);
+    fn rows(&self, table: &mut TableRecord) -> Result<(), LoadError> {
+        let columns = self.columns(&table.resource_type)?;
+        let folder = self.layout.folder(&table.resource_type);
+        let delta = self.tables.table(&folder);
         let change = if table.replaced.is_some() { Change::Replace } else { Change::Append };
-        let version = match self.change(&delta, &table.files, columns, change, "WRITE") {
+        let version = match self.change(&delta, &table.files, &columns, change, "WRITE") {
             Ok(done) => self.version(&table.resource_type, done),
-            Err(error) => return Err(error.in_table(folder)),
+            Err(error) => return Err(error.in_table(&folder)),
         };
         table.version = Some(version);
         Ok(())
@@ -160,9 +156,12 @@ impl Committing<'_> {
         Ok(AddedFile { path: path.clone(), bytes: part.bytes, modified_ms: self.now_ms, stats })
     }
 
-    /// Of the lake's schema file, which has grown before.
-    fn columns(&self, resource_type: &str) -> Result<Columns, LoadError> {
-        let path = schema_path(resource_type);
+    /// Of resources by the lake's schema file, which has grown before.
+    fn columns(&self, table: &str) -> Result<Columns, LoadError> {
+        if table == DeletedResources::TABLE {
+            return Ok(Columns::of_deleted_resources());
+        }
+        let path = schema_path(table);
         let schema = TableSchema::from_json(ElementTable::r4(), &read_text(self.store, &path)?)
             .map_err(|error| LoadError::LakeDamaged { path, why: error.to_string() })?;
         let statistics = schema.searched_columns();
@@ -227,8 +226,8 @@ fn milliseconds(time: &str) -> i64 {
 pub(crate) fn differences(lake: &Lake, layout: Layout, tables: &Tables) -> Result<Vec<VerifyFinding>, LoadError> {
     let delta = DeltaTables::new(Arc::clone(&lake.store)).map_err(failed("its tables"))?;
     let mut findings = Vec::new();
-    for (resource_type, parts) in &tables.parts {
-        let folder = layout.folder(resource_type);
+    for (name, parts) in tables.with_deletions() {
+        let folder = layout.folder(name);
         let mut tell = |what: String| findings.push(VerifyFinding { path: format!("{folder}/_delta_log"), what });
         let in_table: BTreeMap<String, u64> = match delta.table(&folder).files(None) {
             Ok(files) => files.into_iter().map(|file| (file.path, file.bytes)).collect(),
@@ -261,8 +260,8 @@ pub(crate) fn replaced(lake: &Lake) -> Result<BTreeMap<String, Option<i64>>, Loa
     let delta = DeltaTables::new(Arc::clone(&lake.store)).map_err(failed("its tables"))?;
     let mut files = BTreeMap::new();
     let schemas = lake.schemas()?;
-    let folders = schemas.iter().map(|schema| layout.folder(schema.resource_type()));
-    for folder in folders.chain([DeletedResources::TABLE.to_owned()]) {
+    let names = schemas.iter().map(TableSchema::resource_type).chain([DeletedResources::TABLE]);
+    for folder in names.map(|name| layout.folder(name)) {
         let referenced = delta.table(&folder).referenced().map_err(failed(&folder))?;
         files.extend(referenced.into_iter().map(|file| (file.path, file.removed_ms)));
     }

@@ -72,24 +72,61 @@ pub(super) fn check_part(
         let of_no_file = origins.of_no_file;
         return Err(format!("{of_no_file} of its rows are of an output file that the run does not have").into());
     }
-    match runs.iter().zip(origins.of_runs).find(|(of_run, rows)| of_run.rows != *rows) {
-        None => Ok(leaves),
+    check_rows_of_runs(runs, origins.of_runs)?;
+    Ok(leaves)
+}
+
+/// The rows that a part has of each run, in the order of `runs`.
+fn check_rows_of_runs(runs: &[RowsOfRun], found: impl IntoIterator<Item = u64>) -> Result<(), Fault> {
+    match runs.iter().zip(found).find(|(of_run, rows)| of_run.rows != *rows) {
+        None => Ok(()),
         Some((RowsOfRun { run, rows: told }, rows)) => {
             Err(format!("{rows} of its rows are of run {run}, the ledger says {told}").into())
         }
     }
 }
 
-/// Length, hash and row count of a part of the table of deletions.
-pub(super) fn check_deleted(lake: &Lake, part: &PartRecord) -> Result<(), Fault> {
+/// Length, hash and row count of a part of the table of deletions, and the rows of each run.
+pub(super) fn check_deleted(lake: &Lake, CurrentPart { part, runs, .. }: &CurrentPart) -> Result<(), Fault> {
     let file = check_bytes(lake, &part.path, part.bytes, &part.blake3)?;
     let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
         .map_err(|error| unread(&file, || format!("it is no Parquet file: {error}")))?;
     let rows = metadata.metadata().file_metadata().num_rows();
-    match u64::try_from(rows) {
-        Ok(rows) if rows == part.rows => Ok(()),
-        _ => Err(format!("it has {rows} rows, the ledger says {}", part.rows).into()),
+    if u64::try_from(rows) != Ok(part.rows) {
+        return Err(format!("it has {rows} rows, the ledger says {}", part.rows).into());
     }
+    let mut found = count_runs(&file, metadata)
+        .map_err(|error| unread(&file, || format!("its column {RUN} cannot be read: {error}")))?;
+    check_rows_of_runs(runs, runs.iter().map(|of_run| found.remove(&of_run.run).unwrap_or(0)))?;
+    match found.values().sum::<u64>() {
+        0 => Ok(()),
+        others => Err(format!("{others} of its rows are of another run").into()),
+    }
+}
+
+/// How many rows name each run.
+fn count_runs(file: &Stored, metadata: ArrowReaderMetadata) -> Result<BTreeMap<String, u64>, ParquetError> {
+    let wanted = ProjectionMask::columns(metadata.parquet_schema(), [RUN]);
+    let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), metadata)
+        .with_projection(wanted)
+        .with_batch_size(BATCH_ROWS)
+        .build()?;
+    let mut counted = BTreeMap::new();
+    for batch in batches {
+        let batch = batch?;
+        let column = batch.column_by_name(RUN).and_then(|column| column.as_string_opt::<i32>());
+        let column = column.filter(|column| column.null_count() == 0);
+        let names = column.ok_or_else(|| ParquetError::General("it is no text, or not always there".to_owned()))?;
+        for name in names.iter().flatten() {
+            match counted.get_mut(name) {
+                Some(rows) => *rows += 1,
+                None => {
+                    counted.insert(name.to_owned(), 1);
+                }
+            }
+        }
+    }
+    Ok(counted)
 }
 
 /// Why the parquet crate has not read on: its own reason, unless the store had one.

@@ -7,6 +7,7 @@ use lakehaul_write::DeletedResources;
 use super::VerifyFinding;
 use super::asides::{deletions_path, outcomes_path, raw_folder};
 use super::quarantine;
+use crate::current::Tables;
 use crate::journal::Committed;
 use crate::member_match::TABLE_FOLDER;
 use crate::{Layout, RunRecord};
@@ -32,8 +33,15 @@ impl Named {
         named
     }
 
-    /// A part that a table has now.
-    pub(crate) fn add_part(&mut self, resource_type: &str, path: &str) {
+    /// All parts that the tables have now.
+    pub(crate) fn add_tables(&mut self, tables: &Tables) {
+        for (name, parts) in tables.with_deletions() {
+            parts.iter().for_each(|part| self.add_part(name, &part.part.path));
+        }
+    }
+
+    /// A part of a table.
+    fn add_part(&mut self, resource_type: &str, path: &str) {
         self.paths.insert(path.to_owned());
         self.folders.extend([Layout::Plain, Layout::Hive].map(|layout| layout.folder(resource_type)));
     }
@@ -47,7 +55,7 @@ impl Named {
     pub(crate) fn add_committed(&mut self, committed: &Committed) {
         match committed {
             Committed::Run(record) => {
-                for table in &record.tables {
+                for table in record.tables.iter().chain(&record.deleted_resources) {
                     table.files.iter().for_each(|part| self.add_part(&table.resource_type, &part.path));
                 }
                 self.add_run(record);
@@ -64,9 +72,6 @@ impl Named {
     /// What a run has besides its tables' parts.
     pub(crate) fn add_run(&mut self, record: &RunRecord) {
         let run = record.run.as_str();
-        for part in record.deleted_resources.iter().flat_map(|table| &table.files) {
-            self.paths.insert(part.path.clone());
-        }
         if record.totals.rejected > 0 {
             self.paths.extend(quarantine::paths(run));
         }

@@ -270,6 +270,102 @@ fn what_cannot_be_compacted_is_told() {
     drop(held);
 }
 
+/// A lake that was fed `runs` times by manifests that report deletions, the first one two of them, the next three, …
+pub(crate) fn with_deletions(runs: u32, options: &LoadOptions) -> Scene {
+    let scene = Scene::new(&[]);
+    for run in 0..runs {
+        let manifest = format!(
+            r#"{{"output":[{{"type":"Patient","url":"p{run}.ndjson"}}],"deleted":[{{"type":"Bundle","url":"d{run}.ndjson"}}]}}"#
+        );
+        let deletion = |at| {
+            format!(
+                r#"{{"resourceType":"Bundle","type":"transaction","entry":[{{"request":{{"method":"DELETE","url":"Claim/{run}-{at}"}}}}]}}"#
+            )
+        };
+        let name = format!("m{run}.json");
+        scene.write(&name, manifest.as_bytes());
+        scene.write(&format!("p{run}.ndjson"), &ndjson([patient(run)]));
+        scene.write(&format!("d{run}.ndjson"), &ndjson((0..2 + run).map(deletion)));
+        scene.try_load_with(&[&name], LoadOptions { threads: 1, ..options.clone() }).unwrap();
+    }
+    scene.check_sound();
+    scene
+}
+
+/// All rows of the table of deletions, as a reader finds them who lists its folder.
+fn deletions(scene: &Scene) -> Vec<String> {
+    let mut rows = Vec::new();
+    for part in parts(scene, "deleted_resources") {
+        let path = scene.path("lake/deleted_resources").join(part);
+        let file = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
+        rows.extend(file.into_iter().map(|row| row.unwrap().to_string()));
+    }
+    rows
+}
+
+#[test]
+fn deletions_are_joined_too() {
+    for layout in [Layout::Plain, Layout::Hive] {
+        let scene = with_deletions(3, &LoadOptions { layout: Some(layout), ..LoadOptions::default() });
+        let (before, runs) = (deletions(&scene), scene.records());
+        assert_eq!((before.len(), parts(&scene, "deleted_resources").len()), (9, 3));
+        let record = compacted(&scene);
+        let [_, table] = &record.tables[..] else { panic!("patients and deletions: {:#?}", record.tables) };
+        assert_eq!((table.resource_type.as_str(), table.rows, record.totals.tables), ("deleted_resources", 9, 2));
+        let of_runs: Vec<u64> = table.files[0].runs.iter().map(|of_run| of_run.rows).collect();
+        assert_eq!(of_runs, [2, 3, 4]);
+        assert_eq!((deletions(&scene), parts(&scene, "deleted_resources").len()), (before, 1));
+        assert_eq!(scene.records(), runs, "what was loaded is what it was");
+        assert_eq!(try_compact(&scene).unwrap().record, None);
+        // The next run's are joined to them.
+        scene.write("m.json", br#"{"output":[],"deleted":[{"type":"Bundle","url":"d0.ndjson"}]}"#);
+        scene.load_some(&["m.json"]);
+        let table = compacted(&scene).tables.remove(0);
+        assert_eq!((table.files[0].replaces.len(), table.rows), (2, 11));
+    }
+}
+
+/// What the ledger says of a joined part of deletions is held against it.
+#[test]
+fn a_part_of_deletions_is_checked() {
+    let spoiled = |spoil: &dyn Fn(&Scene, &mut CompactionRecord)| {
+        let scene = with_deletions(2, &LoadOptions::default());
+        let mut record = compacted(&scene);
+        spoil(&scene, &mut record);
+        let path = scene.path("lake/_lake/compactions").join(format!("{}.json", record.compaction));
+        fs::write(path, serde_json::to_vec(&record).unwrap()).unwrap();
+        let found = verify(&scene.lake(), &Silent).unwrap().findings.into_iter();
+        found.filter(|found| found.path.starts_with("deleted_resources/")).map(|found| found.what).collect::<Vec<_>>()
+    };
+    assert_eq!(spoiled(&|_, _| {}), Vec::<String>::new());
+    let swapped = spoiled(&|_, record| {
+        let runs = &mut record.tables[1].files[0].runs;
+        (runs[0].rows, runs[1].rows) = (runs[1].rows, runs[0].rows);
+    });
+    assert!(
+        swapped[0].contains("2 of its rows are of run ") && swapped[0].ends_with("the ledger says 3"),
+        "{swapped:?}"
+    );
+    let of_another = spoiled(&|_, record| {
+        record.tables[1].files[0].runs.remove(0);
+    });
+    assert_eq!(of_another, ["2 of its rows are of another run"]);
+    let damaged = spoiled(&|scene, record| {
+        let path = scene.path("lake").join(&record.tables[1].files[0].part.path);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[50] ^= 1;
+        fs::write(path, bytes).unwrap();
+    });
+    assert!(damaged[0].contains("the hash differs"), "{damaged:?}");
+    let scene = with_deletions(2, &LoadOptions::default());
+    let part = scene.path("lake/deleted_resources").join(&parts(&scene, "deleted_resources")[1]);
+    let mut bytes = fs::read(&part).unwrap();
+    bytes[50] ^= 1;
+    fs::write(part, bytes).unwrap();
+    let error = try_compact(&scene).unwrap_err();
+    assert!(error.kind() == ErrorKind::Verification && error.to_string().contains("deleted_resources/"), "{error}");
+}
+
 /// Each figure of a compaction's record is checked; `told`: every finding's sentence.
 #[test]
 fn a_compactions_record_is_checked() {

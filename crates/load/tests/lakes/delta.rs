@@ -10,7 +10,7 @@ use lakehaul_load::{Format, Layout, LoadError, LoadOptions, LoadSummary, VacuumR
 use lakehaul_schema::{Annotations, ElementTable, Field, FieldNode, TableSchema};
 use lakehaul_write::store::LocalStore;
 
-use crate::compacting::request;
+use crate::compacting::{request, with_deletions};
 use crate::scene::{Noon, Notes, Scene, claim, ndjson, patient};
 
 fn options() -> LoadOptions {
@@ -230,6 +230,38 @@ fn deletions_are_a_table_too() {
     scene.check_sound();
     let version = scene.records()[0].deleted_resources.as_ref().unwrap().version.unwrap();
     assert_eq!(rows_at(&scene, "deleted_resources", version), 1);
+}
+
+#[test]
+fn deletions_are_compacted_in_one_version() {
+    let scene = with_deletions(3, &options());
+    let record = compact(&request(&scene, 1 << 20), &Noon, &Notes::default()).unwrap().record.unwrap();
+    scene.check_sound();
+    let joined = record.tables.iter().find(|table| table.resource_type == "deleted_resources").unwrap();
+    let version = joined.version.unwrap();
+    let files = |version| table(&scene, "deleted_resources").files(Some(version)).unwrap().len();
+    assert_eq!((rows_at(&scene, "deleted_resources", version), files(version)), (9, 1));
+    // What it replaced stays for the version before.
+    assert_eq!((rows_at(&scene, "deleted_resources", version - 1), files(version - 1)), (9, 3));
+}
+
+#[test]
+fn who_else_writes_to_the_table_of_deletions_is_told() {
+    let scene = with_deletions(1, &options());
+    let record = scene.records().remove(0);
+    let part = record.deleted_resources.unwrap().files.remove(0);
+    let log = scene.path("lake/deleted_resources/_delta_log");
+    let remove = format!(
+        r#"{{"remove":{{"path":"{}","deletionTimestamp":1,"dataChange":true}}}}"#,
+        part.path.rsplit('/').next().unwrap()
+    );
+    let newest = scene.files_below("lake/deleted_resources/_delta_log").into_iter().max().unwrap();
+    let next: u64 = newest.trim_end_matches(".json").parse::<u64>().unwrap() + 1;
+    fs::write(log.join(format!("{next:020}.json")), remove).unwrap();
+    let findings = verify(&scene.lake(), &Notes::default()).unwrap().findings;
+    let told = findings.iter().map(|found| (found.path.as_str(), found.what.as_str())).collect::<Vec<_>>();
+    let what = format!("the Delta table does not have {}, which the ledger names", part.path);
+    assert_eq!(told, [("deleted_resources/_delta_log", what.as_str())]);
 }
 
 /// Of the tables that a payer's export is made of, id, dates and the references that their rows are searched by are among the

@@ -66,7 +66,7 @@ impl Contents {
             quarantine: quarantine(lake, &records),
             outcomes: below("_lake/outcomes", ".ndjson"),
             deletions: below("_lake/deletions", ".ndjson"),
-            deleted_resources: deleted_resources(lake, &records),
+            deleted_resources: deleted_resources(lake),
             schemas: schemas(lake),
             raw: files_below(&lake.join("_lake/raw")).len(),
             records: records.iter().map(figures).collect(),
@@ -171,10 +171,10 @@ fn quarantine(lake: &Path, records: &[RunRecord]) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The rows of the table of deletions, without the run's name.
-fn deleted_resources(lake: &Path, records: &[RunRecord]) -> Vec<String> {
+fn deleted_resources(lake: &Path) -> Vec<String> {
     let mut rows = Vec::new();
-    for part in records.iter().flat_map(|record| &record.deleted_resources).flat_map(|table| &table.files) {
-        let file = File::open(lake.join(&part.path)).expect("a part is there");
+    for part in parts(lake, "deleted_resources") {
+        let file = File::open(lake.join(part)).expect("a part is there");
         let reader = SerializedFileReader::new(file).expect("a part can be read");
         for row in reader.get_row_iter(None).expect("its rows can be read") {
             let row = row.expect("a row can be read");
