@@ -130,7 +130,7 @@ pub enum Command {
     /// Show what nothing in a lake refers to, and remove it
     #[command(after_help = upkeep::VACUUM_EXAMPLES)]
     Vacuum(VacuumArgs),
-    /// Print table definitions for Spark, Athena and Trino, BigQuery, and views for DuckDB
+    /// Print table definitions for Spark, Athena, Trino, BigQuery, and views for DuckDB
     Schema(SchemaArgs),
     /// List the runs that made a lake, and those that have not finished
     Runs(RunsArgs),
@@ -290,9 +290,10 @@ pub enum Level {
 pub enum Dialect {
     /// CREATE TABLE for Spark
     Spark,
-    /// CREATE EXTERNAL TABLE for Athena and Trino
-    #[value(alias = "trino")]
+    /// CREATE EXTERNAL TABLE for Athena
     Athena,
+    /// CREATE TABLE for Trino's Hive catalogs; Delta tables are registered in the schema `default`
+    Trino,
     /// CREATE EXTERNAL TABLE for BigQuery
     #[value(name = "bigquery")]
     BigQuery,

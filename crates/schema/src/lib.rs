@@ -22,7 +22,7 @@ mod error;
 pub use annotations::Annotations;
 pub use ddl::{
     DELETED_RESOURCES, athena_ddl, athena_deleted_ddl, bigquery_ddl, bigquery_deleted_ddl, duckdb_current_view,
-    duckdb_deleted_view, duckdb_view, spark_ddl, spark_deleted_ddl,
+    duckdb_deleted_view, duckdb_view, spark_ddl, spark_deleted_ddl, trino_ddl, trino_deleted_ddl,
 };
 pub use element_table::{ElementTable, Member, MemberKind, ObjectType, Primitive, TypeId};
 pub use error::{AnnotationError, SchemaError};

@@ -2,7 +2,7 @@
 
 use lakehaul_schema::{
     ElementTable, Format, MemberKind, TableSchema, athena_ddl, athena_deleted_ddl, bigquery_ddl, bigquery_deleted_ddl,
-    duckdb_current_view, duckdb_deleted_view, duckdb_view, spark_ddl, spark_deleted_ddl,
+    duckdb_current_view, duckdb_deleted_view, duckdb_view, spark_ddl, spark_deleted_ddl, trino_ddl, trino_deleted_ddl,
 };
 
 /// Linkage with decimals in lists, an extension of a primitive, and raw resources.
@@ -37,6 +37,11 @@ fn athena() {
 }
 
 #[test]
+fn trino() {
+    insta::assert_snapshot!(trino_ddl(&linkage("numeric,dates"), "s3://lake/Linkage/", Format::Parquet));
+}
+
+#[test]
 fn bigquery() {
     insta::assert_snapshot!(bigquery_ddl(&linkage("numeric,dates"), "gs://lake/Linkage", Format::Parquet));
 }
@@ -61,6 +66,7 @@ fn deletions() {
     let statements = [
         spark_deleted_ddl("s3a://lake/deleted_resources", Format::Parquet),
         athena_deleted_ddl("s3://lake/deleted_resources", Format::Parquet),
+        trino_deleted_ddl("s3://lake/deleted_resources", Format::Parquet),
         bigquery_deleted_ddl("gs://lake/deleted_resources", Format::Parquet),
         duckdb_deleted_view("lake/deleted_resources/", Format::Parquet),
     ];
@@ -74,6 +80,7 @@ fn tables_that_have_logs_say_their_columns_themselves() {
     let all = [
         spark_ddl(&schema, "s3a://lake/Linkage/", Format::Delta),
         athena_ddl(&schema, "s3://lake/Linkage", Format::Delta),
+        trino_ddl(&schema, "s3://lake/Linkage", Format::Delta),
         bigquery_ddl(&schema, "gs://lake/Linkage", Format::Delta),
         format!("…{}", view.split_once("FROM ").expect("it is from a table").1),
         spark_deleted_ddl("lake/deleted_resources", Format::Delta),
@@ -96,6 +103,7 @@ fn locations_are_escaped() {
     for (statement, literal) in [
         (spark_ddl(&schema, location, Format::Parquet), r"LOCATION '/la\'ke\\x';"),
         (athena_ddl(&schema, location, Format::Parquet), r"LOCATION '/la\'ke\\x/';"),
+        (trino_ddl(&schema, location, Format::Parquet), r"external_location = '/la''ke\x'"),
         (bigquery_ddl(&schema, location, Format::Parquet), r"uris = ['/la\'ke\\x/*.parquet']"),
         (
             duckdb_view(&schema, location, Format::Parquet),

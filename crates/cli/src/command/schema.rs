@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use lakehaul_load::LakeSettings;
 use lakehaul_schema::{
     DELETED_RESOURCES, Format, TableSchema, athena_ddl, athena_deleted_ddl, bigquery_ddl, bigquery_deleted_ddl,
-    duckdb_current_view, duckdb_deleted_view, duckdb_view, spark_ddl, spark_deleted_ddl,
+    duckdb_current_view, duckdb_deleted_view, duckdb_view, spark_ddl, spark_deleted_ddl, trino_ddl, trino_deleted_ddl,
 };
 use serde_json::json;
 
@@ -38,7 +38,7 @@ pub(super) fn run(args: &SchemaArgs, manner: Manner) -> Result<Exit, Failure> {
     let mut out = std::io::stdout().lock();
     for &dialect in dialects {
         if manner.form == Form::Text {
-            writeln!(out, "-- {}\n", title(dialect))?;
+            writeln!(out, "-- {}\n", title(dialect, settings.format))?;
         }
         // The table of deletions first: the views of the current state read it.
         let deleted = (deletions == Deletions::Told)
@@ -82,6 +82,7 @@ fn deletions_statement(dialect: Dialect, lake: &str, format: Format) -> String {
     match dialect {
         Dialect::Spark => spark_deleted_ddl(&location, format),
         Dialect::Athena => athena_deleted_ddl(&location, format),
+        Dialect::Trino => trino_deleted_ddl(&location, format),
         Dialect::BigQuery => bigquery_deleted_ddl(&location, format),
         Dialect::DuckDb => duckdb_deleted_view(&location, format),
     }
@@ -98,6 +99,7 @@ fn statements(
     match dialect {
         Dialect::Spark => spark_ddl(schema, &location, format),
         Dialect::Athena => athena_ddl(schema, &location, format),
+        Dialect::Trino => trino_ddl(schema, &location, format),
         Dialect::BigQuery => bigquery_ddl(schema, &location, format),
         Dialect::DuckDb => {
             let deleted = (deletions == Deletions::Told).then_some(DELETED_RESOURCES);
@@ -107,10 +109,14 @@ fn statements(
     }
 }
 
-fn title(dialect: Dialect) -> &'static str {
+fn title(dialect: Dialect, format: Format) -> &'static str {
     match dialect {
         Dialect::Spark => "Spark: tables over the lake's files",
-        Dialect::Athena => "Athena and Trino: external tables",
+        Dialect::Athena => "Athena: external tables",
+        Dialect::Trino if format == Format::Delta => {
+            "Trino: tables of a Delta Lake catalog (delta.register-table-procedure.enabled), in its schema default; USE that first"
+        }
+        Dialect::Trino => "Trino: tables of a Hive catalog; USE one of its schemas first",
         Dialect::BigQuery => "BigQuery: external tables",
         Dialect::DuckDb => "DuckDB: a view of all rows of a type, and one of the newest row of each id",
     }

@@ -1,16 +1,14 @@
-//! Athena, and whatever shares its Hive metastore (Trino's Hive connector, Hive itself). In comes a schema; out goes an
-//! external table. Names keep their case in the text, the engine folds them: columns are matched without regard to case,
+//! Athena, and Hive itself; whatever shares the metastore sees the table, too. In comes a schema; out goes an external
+//! table. Names keep their case in the text, the engine folds them: columns are matched without regard to case,
 //! and no FHIR type has two that differ only in it.
 
 use super::{Dialect, backquoted, backslash_escaped, folder};
 use crate::Format;
-use crate::field::{Field, LeafType};
+use crate::field::Field;
 use crate::table_schema::TableSchema;
 
-const ATHENA: Dialect = Dialect { leaf, field_separator: ":", map: "MAP<STRING, STRING>" };
-
 /// `CREATE EXTERNAL TABLE … STORED AS PARQUET LOCATION …`. Hive takes a folder only with a slash at its end. Of a Delta table
-/// Athena reads the columns from the log (Trino's Delta connector takes it by `register_table` instead).
+/// Athena reads the columns from the log.
 pub fn athena_ddl(schema: &TableSchema, location: &str, format: Format) -> String {
     table(schema.resource_type(), &schema.fields(), location, format)
 }
@@ -23,19 +21,7 @@ pub(super) fn table(name: &str, fields: &[Field], location: &str, format: Format
     format!(
         "CREATE EXTERNAL TABLE {} (\n{}\n)\nSTORED AS PARQUET\nLOCATION {};\n",
         backquoted(name),
-        ATHENA.columns(fields),
+        Dialect::HIVE.columns(fields),
         backslash_escaped(&format!("{}/", folder(location))),
     )
-}
-
-fn leaf(leaf_type: LeafType) -> &'static str {
-    match leaf_type {
-        LeafType::Boolean => "BOOLEAN",
-        LeafType::Int32 => "INT",
-        LeafType::Int64 => "BIGINT",
-        LeafType::String => "STRING",
-        LeafType::Binary => "BINARY",
-        LeafType::Decimal => "DECIMAL(38,6)",
-        LeafType::Timestamp => "TIMESTAMP",
-    }
 }

@@ -6,8 +6,12 @@ use crate::field::{Field, LeafType};
 use crate::table_schema::TableSchema;
 
 /// A Parquet MAP reads as a repeated `key_value`, unless a table's options ask for another form.
-const BIGQUERY: Dialect =
-    Dialect { leaf, field_separator: " ", map: "STRUCT<`key_value` ARRAY<STRUCT<`key` STRING, `value` STRING>>>" };
+const BIGQUERY: Dialect = Dialect {
+    leaf,
+    field_separator: " ",
+    map: "STRUCT<`key_value` ARRAY<STRUCT<`key` STRING, `value` STRING>>>",
+    ..Dialect::HIVE
+};
 
 /// `CREATE EXTERNAL TABLE … OPTIONS (format = 'PARQUET', …)`. With list inference a Parquet LIST is an ARRAY of its
 /// elements; without, it is a struct `list` of structs `element`. Delta tables are read through a connection, the project's

@@ -2,7 +2,7 @@
 //! dialect. `duckdb_current_view` reads it.
 
 use super::duckdb::all_rows;
-use super::{athena, bigquery, spark};
+use super::{athena, bigquery, spark, trino};
 use crate::Format;
 use crate::field::{Field, FieldNode, LeafType};
 
@@ -29,6 +29,11 @@ pub fn spark_deleted_ddl(location: &str, format: Format) -> String {
 /// As [`athena_ddl`](crate::athena_ddl).
 pub fn athena_deleted_ddl(location: &str, format: Format) -> String {
     athena::table(DELETED_RESOURCES, &fields(), location, format)
+}
+
+/// As [`trino_ddl`](crate::trino_ddl).
+pub fn trino_deleted_ddl(location: &str, format: Format) -> String {
+    trino::table(DELETED_RESOURCES, &fields(), location, format)
 }
 
 /// As [`bigquery_ddl`](crate::bigquery_ddl).

@@ -1,7 +1,7 @@
 //! DuckDB. In comes a schema; out go views over its files, of every row or of the current state. A view holds no
 //! rows and sees files that are published later.
 
-use super::folder;
+use super::{folder, literal, quoted};
 use crate::Format;
 use crate::field::Field;
 use crate::table_schema::TableSchema;
@@ -70,12 +70,4 @@ fn files(location: &str, format: Format) -> String {
         return format!("delta_scan({})", literal(folder(location)));
     }
     format!("read_parquet({}, union_by_name = true)", literal(&format!("{}/*.parquet", folder(location))))
-}
-
-fn quoted(identifier: &str) -> String {
-    format!("\"{}\"", identifier.replace('"', "\"\""))
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }

@@ -8,6 +8,7 @@
 
 mod spark;
 mod athena;
+mod trino;
 mod bigquery;
 mod duckdb;
 mod deleted_resources;
@@ -18,22 +19,39 @@ pub use athena::athena_ddl;
 pub use bigquery::bigquery_ddl;
 pub use deleted_resources::{
     DELETED_RESOURCES, athena_deleted_ddl, bigquery_deleted_ddl, duckdb_deleted_view, spark_deleted_ddl,
+    trino_deleted_ddl,
 };
 pub use duckdb::{duckdb_current_view, duckdb_view};
 pub use spark::spark_ddl;
+pub use trino::trino_ddl;
 
-/// How an engine with `ARRAY<…>` and `STRUCT<…>` types and backquoted identifiers spells a column.
+/// How an engine with types for lists and structs spells a column.
 struct Dialect {
     leaf: fn(LeafType) -> &'static str,
+    identifier: fn(&str) -> String,
+    /// Around the type of an element.
+    list: [&'static str; 2],
+    /// Around a struct's fields.
+    group: [&'static str; 2],
     /// Between the name and the type of a struct's field.
     field_separator: &'static str,
     map: &'static str,
 }
 
 impl Dialect {
+    /// Spark's and Hive's forms, which others have taken over.
+    const HIVE: Dialect = Dialect {
+        leaf: hive_leaf,
+        identifier: backquoted,
+        list: ["ARRAY<", ">"],
+        group: ["STRUCT<", ">"],
+        field_separator: ":",
+        map: "MAP<STRING, STRING>",
+    };
+
     /// One line a column, in file order, without the parentheses around.
     fn columns(&self, fields: &[Field]) -> String {
-        let column = |field: &Field| format!("  {} {}", backquoted(&field.name), self.type_of(field));
+        let column = |field: &Field| format!("  {} {}", (self.identifier)(&field.name), self.type_of(field));
         fields.iter().map(column).collect::<Vec<_>>().join(",\n")
     }
 
@@ -43,17 +61,39 @@ impl Dialect {
             FieldNode::Map => self.map.to_owned(),
             FieldNode::Group(children) => {
                 let child = |child: &Field| {
-                    format!("{}{}{}", backquoted(&child.name), self.field_separator, self.type_of(child))
+                    format!("{}{}{}", (self.identifier)(&child.name), self.field_separator, self.type_of(child))
                 };
-                format!("STRUCT<{}>", children.iter().map(child).collect::<Vec<_>>().join(", "))
+                self.group.join(&children.iter().map(child).collect::<Vec<_>>().join(", "))
             }
         };
-        if field.list { format!("ARRAY<{element}>") } else { element }
+        if field.list { self.list.join(&element) } else { element }
+    }
+}
+
+fn hive_leaf(leaf_type: LeafType) -> &'static str {
+    match leaf_type {
+        LeafType::Boolean => "BOOLEAN",
+        LeafType::Int32 => "INT",
+        LeafType::Int64 => "BIGINT",
+        LeafType::String => "STRING",
+        LeafType::Binary => "BINARY",
+        LeafType::Decimal => "DECIMAL(38,6)",
+        LeafType::Timestamp => "TIMESTAMP",
     }
 }
 
 fn backquoted(identifier: &str) -> String {
     format!("`{}`", identifier.replace('`', "``"))
+}
+
+/// An identifier as the standard has it.
+fn quoted(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+/// A string literal as the standard has it.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// A string literal of the dialects that escape with a backslash.
