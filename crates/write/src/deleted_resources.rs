@@ -139,21 +139,9 @@ impl JoinedDeletions {
     }
 }
 
-impl Part {
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
-        if self.writer.is_none() {
-            self.writer = Some(self.create()?);
-        }
-        let Some(writer) = &mut self.writer else { return Ok(()) };
-        writer.parquet.write(batch).map_err(|error| {
-            store_failure(&writer.failure, &self.path).unwrap_or_else(|| WriteError::parquet(&self.path)(error))
-        })?;
-        writer.rows += batch.num_rows() as u64;
-        Ok(())
-    }
-
-    fn create(&self) -> Result<Writer, WriteError> {
-        let file = self.store.create(&self.path).map_err(WriteError::store("create", &self.path))?;
+impl Writer {
+    fn create(store: &dyn Store, path: &str) -> Result<Writer, WriteError> {
+        let file = store.create(path).map_err(WriteError::store("create", path))?;
         let failure = FirstFailure::default();
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -161,7 +149,21 @@ impl Part {
             .build();
         let file = HashedFile::new(file, failure.clone());
         let parquet = ArrowWriter::try_new(file, DeletedResources::schema(), Some(properties));
-        Ok(Writer { parquet: parquet.map_err(WriteError::parquet(&self.path))?, failure, rows: 0 })
+        Ok(Writer { parquet: parquet.map_err(WriteError::parquet(path))?, failure, rows: 0 })
+    }
+}
+
+impl Part {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(Writer::create(&*self.store, &self.path)?),
+        };
+        writer.parquet.write(batch).map_err(|error| {
+            store_failure(&writer.failure, &self.path).unwrap_or_else(|| WriteError::parquet(&self.path)(error))
+        })?;
+        writer.rows += batch.num_rows() as u64;
+        Ok(())
     }
 
     fn finish(self) -> Result<Option<FileReceipt>, WriteError> {
