@@ -153,8 +153,9 @@ fn schema_prints_every_dialect() {
     let place = example_lake();
     let all = place.run(&["schema", "lake"]);
     all.exits_with(0).prints("USING PARQUET").prints("STORED AS PARQUET").prints("enable_list_inference");
+    all.prints("external_location = ");
     all.prints("CREATE OR REPLACE VIEW \"Patient\"").prints("\"Patient_current\"").prints(text(&place.path("lake")));
-    let one = place.run(&["schema", "lake", "--dialect", "trino", "--type", "Patient", "--location", "s3://b/lake"]);
+    let one = place.run(&["schema", "lake", "--dialect", "athena", "--type", "Patient", "--location", "s3://b/lake"]);
     one.exits_with(0).prints("LOCATION 's3://b/lake/Patient/'");
     assert!(!one.stdout.contains("DuckDB") && !one.stdout.contains("Encounter"), "{one}");
 }
