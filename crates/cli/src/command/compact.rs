@@ -39,13 +39,13 @@ pub(super) fn run(args: &CompactArgs, manner: Manner) -> Result<Exit, Failure> {
 fn text(summary: &CompactSummary, lake: &str) -> String {
     let files = |n| figures::counted(n, "Parquet file", "Parquet files");
     let Some(record) = &summary.record else {
-        return format!("{lake} needs no compaction: {} stay as they are.\n", files(summary.kept_parts));
+        return format!("{lake} needs no compaction: {}.\n", stay(summary.kept_parts));
     };
     let mut text = table(record);
     let totals = &record.totals;
     let kept = match summary.kept_parts {
         0 => String::new(),
-        n => format!("; {} stay as they are", files(n)),
+        n => format!("; {}", stay(n)),
     };
     text.push_str(&format!(
         "\nCompaction {}: {} in the place of {}{kept}. {}.\n",
@@ -55,6 +55,14 @@ fn text(summary: &CompactSummary, lake: &str) -> String {
         figures::duration(summary.seconds),
     ));
     text
+}
+
+/// Of so many parts nothing was made.
+fn stay(parts: u64) -> String {
+    match parts {
+        1 => "1 Parquet file stays as it is".to_owned(),
+        n => format!("{} Parquet files stay as they are", figures::count(n)),
+    }
 }
 
 /// Before and after, of what was done something to.
@@ -132,6 +140,7 @@ mod tests {
         insta::assert_snapshot!("compacted", text(&summary, "lake"));
         summary.record = None;
         insta::assert_snapshot!("compacted_nothing", text(&summary, "lake"));
+        assert_eq!(stay(1), "1 Parquet file stays as it is");
         insta::assert_snapshot!("compacted_nothing_object", object(&summary));
     }
 }
