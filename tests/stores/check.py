@@ -9,12 +9,14 @@ boto3; for Azure, azure-storage-blob, and azurite from npm; for Google's (gcs), 
 """
 
 import argparse
+import http.server
 import json
 import random
 import re
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -146,6 +148,7 @@ def check(arguments, server):
     if arguments.store == "s3":
         with tempfile.TemporaryDirectory() as folder:
             profiles(arguments, environ, Path(folder))
+        metadata_service(arguments, environ)
         print("an AWS profile's program is asked for credentials, and told where it has none")
 
 
@@ -173,6 +176,47 @@ def profiles(arguments, environ, folder):
     verify("sso", 0)
     failed = verify("failing", 8).stderr
     assert re.search(r"credential_process.*exit status: 3", failed) and local_s3.SECRET not in failed, failed
+
+
+def metadata_service(arguments, environ):
+    """Credentials of the machine's role, as version 2 of EC2's instance metadata service gives them; and where it has none."""
+    asked = []
+
+    class Service(http.server.BaseHTTPRequestHandler):
+        role = "machine"
+
+        def answer(self, text):
+            asked.append(f"{self.command} {self.path}")
+            known = self.command == "PUT" or self.headers.get("X-aws-ec2-metadata-token") == "token"
+            self.send_response(200 if known and text is not None else 404)
+            self.end_headers()
+            self.wfile.write((text or "").encode())
+
+        def do_PUT(self):
+            self.answer("token")
+
+        def do_GET(self):
+            keys = {"AccessKeyId": environ["AWS_ACCESS_KEY_ID"], "SecretAccessKey": environ["AWS_SECRET_ACCESS_KEY"]}
+            until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+            given = {"Code": "Success", "Token": "session", "Expiration": until, "LastUpdated": until, "Type": "AWS-HMAC", **keys}
+            path = self.path.removeprefix("/latest/meta-data/iam/security-credentials/")
+            self.answer({"": self.role, "machine": json.dumps(given)}.get(path))
+
+        def log_message(self, *words):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    without_keys = {name: value for name, value in environ.items() if "KEY" not in name}
+    ours = without_keys | {"AWS_METADATA_ENDPOINT": f"http://127.0.0.1:{server.server_port}"}
+    lake = f"s3://{BUCKET}/whole"
+    local_s3.run_in(ours, arguments.lakehaul, "verify", lake)
+    assert any(request.endswith("/security-credentials/machine") for request in asked), asked
+    Service.role = None
+    told = local_s3.run_in(ours, arguments.lakehaul, "verify", lake, expect=8).stderr
+    server.shutdown()
+    assert "no credentials were found" in told and local_s3.SECRET not in told, told
+    print("the machine's metadata service is asked for its role's credentials")
 
 
 if __name__ == "__main__":

@@ -59,8 +59,10 @@ const ANOTHER_REGION: &str = "the bucket is in another region; name it with AWS_
 /// What `object_store` makes of S3's 301 (`PermanentRedirect`), whose body it does not hand on.
 const REDIRECT: &str = "redirect without LOCATION";
 
-/// Where clouds give their machines credentials (AWS and Azure, AWS containers, Google): what is asked last.
-const METADATA_SERVICES: [&str; 3] = ["//169.254.169.254/", "//169.254.170.2/", "//metadata.google.internal/"];
+/// Where clouds give their machines credentials (AWS and Azure, AWS containers, Google; AWS at an address of the user's, as for
+/// IPv6): what is asked last.
+const METADATA_SERVICES: [&str; 4] =
+    ["//169.254.169.254/", "//169.254.170.2/", "//metadata.google.internal/", "/latest/meta-data/iam/"];
 
 const NO_CREDENTIALS: &str = "no credentials were found: none in the environment, in a profile or in --store-option, and this machine's \
                               metadata service gives none; name a profile with AWS_PROFILE, or see the \
