@@ -28,7 +28,7 @@ Machines differ and drift: what counts is the ratio within one table. What each 
 
 SEEDS = (1, 7)
 
-# The prototype and the peers were first measured on so much of the corpus, copied as it is.
+# The prototype and the peers were first measured on so much, whether as it is or varied.
 AS_IS_BYTES = 1.68e9
 
 
