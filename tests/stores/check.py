@@ -148,8 +148,8 @@ def check(arguments, server):
     if arguments.store == "s3":
         with tempfile.TemporaryDirectory() as folder:
             profiles(arguments, environ, Path(folder))
-        metadata_service(arguments, environ)
         print("an AWS profile's program is asked for credentials, and told where it has none")
+        metadata_service(arguments, environ)
 
 
 def profiles(arguments, environ, folder):
