@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::ValueEnum;
-use lakehaul_load::LakeSettings;
+use lakehaul_load::{LakeSettings, Layout};
 use lakehaul_schema::{
     DELETED_RESOURCES, Format, TableSchema, athena_ddl, athena_deleted_ddl, bigquery_ddl, bigquery_deleted_ddl,
     duckdb_current_view, duckdb_deleted_view, duckdb_view, spark_ddl, spark_deleted_ddl, trino_ddl, trino_deleted_ddl,
@@ -42,7 +42,7 @@ pub(super) fn run(args: &SchemaArgs, manner: Manner) -> Result<Exit, Failure> {
         }
         // The table of deletions first: the views of the current state read it.
         let deleted = (deletions == Deletions::Told)
-            .then(|| (DELETED_RESOURCES.to_owned(), deletions_statement(dialect, &location, settings.format)));
+            .then(|| (DELETED_RESOURCES.to_owned(), deletions_statement(dialect, &location, settings)));
         let tables = schemas.iter().map(|schema| {
             (schema.resource_type().to_owned(), statements(dialect, schema, &location, settings, deletions))
         });
@@ -76,9 +76,13 @@ enum Deletions {
     Told,
 }
 
-/// Its folder is named alike in every layout.
-fn deletions_statement(dialect: Dialect, lake: &str, format: Format) -> String {
-    let location = format!("{}/{DELETED_RESOURCES}", lake.trim_end_matches('/'));
+/// Where a table's files are.
+fn location_of(table: &str, lake: &str, layout: Layout) -> String {
+    format!("{}/{}", lake.trim_end_matches('/'), layout.folder(table))
+}
+
+fn deletions_statement(dialect: Dialect, lake: &str, LakeSettings { layout, format, .. }: LakeSettings) -> String {
+    let location = location_of(DELETED_RESOURCES, lake, layout);
     match dialect {
         Dialect::Spark => spark_deleted_ddl(&location, format),
         Dialect::Athena => athena_deleted_ddl(&location, format),
@@ -95,7 +99,7 @@ fn statements(
     LakeSettings { layout, format, .. }: LakeSettings,
     deletions: Deletions,
 ) -> String {
-    let location = format!("{}/{}", lake.trim_end_matches('/'), layout.folder(schema.resource_type()));
+    let location = location_of(schema.resource_type(), lake, layout);
     match dialect {
         Dialect::Spark => spark_ddl(schema, &location, format),
         Dialect::Athena => athena_ddl(schema, &location, format),

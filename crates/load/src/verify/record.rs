@@ -34,7 +34,7 @@ impl RunRecord {
         }
         if let Some(table) = &self.deleted_resources {
             let name = DeletedResources::TABLE;
-            check_table(table, &[name.to_owned()], &self.run, &mut faults);
+            check_table(table, &folders(name), &self.run, &mut faults);
             if table.resource_type != name || self.totals.deletions == 0 {
                 faults.push(format!("it has a table {name} and no line that reports a deletion"));
             }
