@@ -22,6 +22,20 @@ const DICTIONARY_BYTES: usize = 1 << 20;
 /// gets two later chances to stay.
 const TRIALS: [usize; 3] = [1 << 10, 1 << 13, 1 << 16];
 
+/// An entry's place in the table: its id, and above that so much of its hash that hardly another value is taken for it. One
+/// word, since a large table's slots are mostly not in the nearest cache: the smaller the table, the more of them are.
+type TableSlot = u32;
+/// Fewer values than this are different and have 1 MiB together: there are not so many short ones.
+const ID_BITS: u32 = 20;
+const ID: TableSlot = (1 << ID_BITS) - 1;
+const EMPTY: TableSlot = TableSlot::MAX;
+
+#[inline(always)]
+fn table_slot(hash: u32, id: u32) -> TableSlot {
+    debug_assert!(id < ID);
+    hash & !ID | id
+}
+
 /// Where a leaf's values are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Storage {
@@ -69,8 +83,8 @@ pub(crate) struct BytesLeaf {
     /// An entry a value, for the values before the plain ones.
     ids: Vec<u32>,
     entries: Vec<Entry>,
-    /// Open addressing over (hash, entry); a power of two, at most half full.
-    table: Vec<(u32, u32)>,
+    /// Open addressing; a power of two, at most half full.
+    table: Vec<TableSlot>,
     plain: PlainValues,
     /// The ordinal of the value that brought entry i.
     first_use: Vec<u32>,
@@ -194,12 +208,12 @@ impl BytesLeaf {
         let mask = self.table.len() - 1;
         let mut slot = hash as usize & mask;
         loop {
-            let (slot_hash, id) = self.table[slot];
-            if id == NONE {
+            let found = self.table[slot];
+            if found == EMPTY {
                 return Err(slot);
             }
-            if slot_hash == hash && same(self.entry(id), value) {
-                return Ok(id);
+            if (found ^ hash) & !ID == 0 && same(self.entry(found & ID), value) {
+                return Ok(found & ID);
             }
             slot = (slot + 1) & mask;
         }
@@ -217,12 +231,12 @@ impl BytesLeaf {
             return None;
         }
         let slot = if self.table.is_empty() {
-            self.table.resize(64, (0, NONE));
+            self.table.resize(64, EMPTY);
             hash as usize & 63
         } else {
             slot
         };
-        self.table[slot] = (hash, id as u32);
+        self.table[slot] = table_slot(hash, id as u32);
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(value);
         self.entries.push(Entry { start, end: self.bytes.len() as u32, follow: NONE });
@@ -237,21 +251,16 @@ impl BytesLeaf {
     /// Doubles the table. Entries go in by id, as they came: so the newest can be taken out again without disturbing
     /// the others.
     fn grow_table(&mut self) {
-        let mut hashes = vec![0; self.entries.len()];
-        for &(hash, id) in &self.table {
-            if id != NONE {
-                hashes[id as usize] = hash;
-            }
-        }
         let size = self.table.len() * 2;
         self.table.clear();
-        self.table.resize(size, (0, NONE));
-        for (id, hash) in hashes.into_iter().enumerate() {
+        self.table.resize(size, EMPTY);
+        for (id, entry) in self.entries.iter().enumerate() {
+            let hash = hash(&self.bytes[entry.start as usize..entry.end as usize]);
             let mut slot = hash as usize & (size - 1);
-            while self.table[slot].1 != NONE {
+            while self.table[slot] != EMPTY {
                 slot = (slot + 1) & (size - 1);
             }
-            self.table[slot] = (hash, id as u32);
+            self.table[slot] = table_slot(hash, id as u32);
         }
     }
 
@@ -287,10 +296,10 @@ impl BytesLeaf {
             self.bytes.truncate(entry.start as usize);
             let mask = self.table.len() - 1;
             let mut slot = hash as usize & mask;
-            while self.table[slot].1 != id {
+            while self.table[slot] & ID != id {
                 slot = (slot + 1) & mask;
             }
-            self.table[slot] = (0, NONE);
+            self.table[slot] = EMPTY;
         }
         let left = self.entries.len() as u32;
         for entry in &mut self.entries {
