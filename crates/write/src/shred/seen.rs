@@ -4,19 +4,27 @@ use std::collections::HashSet;
 
 use super::shape::MEMBERS_MAX;
 
-/// The members of its type that an object has had so far.
-pub(super) struct Seen([u64; MEMBERS_MAX.div_ceil(64)]);
+/// The members of its type that an object has had so far. Nearly all types have fewer than a word has bits, and that word can stay
+/// in a register.
+pub(super) struct Seen {
+    first: u64,
+    others: [u64; (MEMBERS_MAX - 64).div_ceil(64)],
+}
 
 impl Seen {
     #[inline(always)]
     pub(super) fn new() -> Self {
-        Seen([0; _])
+        Seen { first: 0, others: [0; _] }
     }
 
     /// Whether member `index` has not been there before.
     #[inline(always)]
     pub(super) fn first(&mut self, index: u16) -> bool {
-        let (word, bit) = (&mut self.0[index as usize / 64], 1 << (index % 64));
+        let word = match index {
+            0..64 => &mut self.first,
+            _ => &mut self.others[index as usize / 64 - 1],
+        };
+        let bit = 1 << (index % 64);
         let first = *word & bit == 0;
         *word |= bit;
         first

@@ -131,57 +131,77 @@ impl<G: ColumnGate> Shredder<G> {
         parent: u32,
         place: Option<&Place<'_>>,
     ) -> Result<bool, Reject> {
-        let shape = self.nodes.objects[node].shape;
+        let object = &mut self.nodes.objects[node];
+        let shape = object.shape;
+        let instance = object.presence.push(parent);
         let (mut seen, mut unknown) = (Seen::new(), None);
         let mut before = 0;
-        let mut instance = None;
         loop {
             let guessed = slots[before].follow;
             let index = match cursor.next_member(shape.guess(guessed))? {
-                Member::Guessed => Ok(guessed),
+                Member::Guessed => guessed,
                 Member::Named(Text::Borrowed(name) | Text::Unescaped(name)) => match shape.find(name) {
                     Some(index) => {
                         slots[before].follow = index;
-                        Ok(index)
+                        index
                     }
-                    None => Err(name.to_owned()),
+                    None => {
+                        let name = name.to_owned();
+                        self.unknown_member(cursor, name, &mut unknown, place)?;
+                        continue;
+                    }
                 },
                 Member::Named(Text::LoneSurrogate { .. }) => {
                     return Err(Reject { reason: Reason::LoneSurrogateName, at: cursor.position() });
                 }
-                Member::End => {
-                    if let Some(set) = unknown {
-                        self.unknown.end(set);
-                    }
-                    return Ok(instance.is_some());
-                }
+                Member::End => return Ok(self.end(node, parent, before, unknown)),
             };
-            let instance = *instance.get_or_insert_with(|| self.nodes.objects[node].presence.push(parent));
-            match index {
-                Ok(index) => {
-                    if !seen.first(index) {
-                        return Err(Reject { reason: Reason::DuplicateMember, at: cursor.position() });
-                    }
-                    before = index as usize + 1;
-                    let member = &shape.members[index as usize];
-                    let slot = &mut slots[before];
-                    if let (Kind::Text, false, Child::At(leaf)) = (member.kind, member.list, slot.child())
-                        && self.guessed(cursor, leaf, instance)
-                    {
-                        continue;
-                    }
-                    let place = Place { parent: place, step: Step::Member(member) };
-                    self.member(cursor, node, index, slot, member, instance, &place)?;
-                }
-                Err(name) => {
-                    let place = Place { parent: place, step: Step::Name(&name) };
-                    self.keep_raw(cursor, &place)?;
-                    if !self.unknown.first(&mut unknown, name) {
-                        return Err(Reject { reason: Reason::DuplicateMember, at: cursor.position() });
-                    }
-                }
+            if !seen.first(index) {
+                return Err(Reject { reason: Reason::DuplicateMember, at: cursor.position() });
             }
+            before = index as usize + 1;
+            let member = &shape.members[index as usize];
+            let slot = &mut slots[before];
+            if let (Kind::Text, false, Child::At(leaf)) = (member.kind, member.list, slot.child())
+                && self.guessed(cursor, leaf, instance)
+            {
+                continue;
+            }
+            let place = Place { parent: place, step: Step::Member(member) };
+            self.member(cursor, node, index, slot, member, instance, &place)?;
         }
+    }
+
+    /// Keeps a member that the object's type does not have.
+    #[cold]
+    fn unknown_member<'c, C: Cursor<'c>>(
+        &mut self,
+        cursor: &mut C,
+        name: String,
+        set: &mut Option<usize>,
+        place: Option<&Place<'_>>,
+    ) -> Result<(), Reject> {
+        let place = Place { parent: place, step: Step::Name(&name) };
+        self.keep_raw(cursor, &place)?;
+        if self.unknown.first(set, name) {
+            Ok(())
+        } else {
+            Err(Reject { reason: Reason::DuplicateMember, at: cursor.position() })
+        }
+    }
+
+    /// Ends an object; false, and it is no instance: it had no member. `before`: 0 where it had none of its type's.
+    #[inline(always)]
+    fn end(&mut self, node: usize, parent: u32, before: usize, unknown: Option<usize>) -> bool {
+        match unknown {
+            Some(set) => self.unknown.end(set),
+            None if before == 0 => {
+                self.nodes.objects[node].presence.truncate(parent);
+                return false;
+            }
+            None => {}
+        }
+        true
     }
 
     /// Pulls a value into leaf `leaf` if it is a text that is to be expected there: most are.
