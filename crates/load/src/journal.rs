@@ -16,10 +16,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use lakehaul_write::store::Store;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::delta;
-use crate::lake::{COMPACTIONS, Lake, RUNS, compaction_path, is_compaction, read_text, record_path};
+use crate::lake::{COMPACTIONS, Lake, RUNS, at_once, compaction_path, is_compaction, read_text, record_path};
 use crate::ledger::pretty;
 use crate::{CompactionRecord, Layout, LoadError, RunRecord, Warning};
 
@@ -221,16 +222,14 @@ impl CommitFile {
     /// was there before.
     pub(crate) fn publish(self, shared: &Arc<dyn Store>) -> Result<Published, LoadError> {
         let store = &**shared;
-        for (path, text) in &self.texts {
-            put(store, path, text)?;
-        }
-        for (from, to) in &self.moves {
-            match store.rename(from, to) {
+        at_once(|| {
+            self.texts.par_iter().try_for_each(|(path, text)| put(store, path, text))?;
+            self.moves.par_iter().try_for_each(|(from, to)| match store.rename(from, to) {
                 // An earlier attempt has moved it.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound && store.open(to).is_ok() => {}
-                moved => moved.map_err(|source| LoadError::destination("publish", to, source))?,
-            }
-        }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && store.open(to).is_ok() => Ok(()),
+                moved => moved.map_err(|source| LoadError::destination("publish", to, source)),
+            })
+        })?;
         let name = self.record.name().to_owned();
         store.sync().map_err(|source| LoadError::destination("sync", &name, source))?;
         let published = match self.delta {

@@ -24,7 +24,8 @@ pub(crate) const COMPACTIONS: &str = "_lake/compactions";
 pub(crate) const COMPACTION_ENDING: &str = "compact";
 const OWN: &str = "_lake";
 
-/// Records that are read at a time. A lake has one more each day, and a bucket's answer takes some 30 ms.
+/// Small files that are read, written or moved at a time. A lake has one more record each day, a run has a schema file and some
+/// parts a type, and a bucket's answer takes some 30 ms.
 const FILES_AT_ONCE: usize = 16;
 
 /// What is fixed when a lake is made: `_lake/lake.json`.
@@ -237,9 +238,9 @@ pub(crate) fn is_compaction(name: &str) -> bool {
     name.strip_suffix(COMPACTION_ENDING).is_some_and(|time| time.ends_with('-'))
 }
 
-/// Carries out what reads many small files, several at a time: most of it is waiting for the store.
-fn at_once<T: Send>(read: impl FnOnce() -> Result<T, LoadError> + Send) -> Result<T, LoadError> {
-    start_workers(FILES_AT_ONCE, 0)?.install(read)
+/// Carries out what reads, writes or moves many files, several at a time: most of it is waiting for the store.
+pub(crate) fn at_once<T: Send>(work: impl FnOnce() -> Result<T, LoadError> + Send) -> Result<T, LoadError> {
+    start_workers(FILES_AT_ONCE, 0)?.install(work)
 }
 
 /// The schema file's path.

@@ -4,7 +4,9 @@
 //! can believe in it. Workers share only [`RunTables`], which they ask when a path or a type is seen for the first time
 //! and when a row group is finished; never for a row.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use foldhash::{HashMap, HashMapExt};
 use lakehaul_parse::{Cursor, Reason, Reject};
@@ -26,6 +28,10 @@ const LOOK_BYTES: usize = 256 << 10;
 /// Between chunks a row group is written that has less room than this part of what it may take: a chunk more must not
 /// make it end inside.
 const ROOM_SHARE: usize = 16;
+
+/// Parts that are completed at once, when all rows are in: what that takes is mostly waiting for a disk or a server, and these
+/// do better with several requests.
+const COMPLETED_AT_ONCE: usize = 8;
 
 /// One worker's open row groups and parts.
 #[derive(Debug)]
@@ -256,13 +262,26 @@ impl TableSet {
     /// # Errors
     /// The destination failed.
     pub fn finish(mut self) -> Result<Saved, WriteError> {
-        for resource_type in self.types() {
-            self.flush(resource_type)?;
-            self.close_part(resource_type)?;
-            // Its memory goes before the next is encoded.
-            self.tables.remove(resource_type);
-        }
-        Ok(self.saved)
+        thread::scope(|scope| {
+            let mut closing = VecDeque::new();
+            let mut closed = Vec::new();
+            for resource_type in self.types() {
+                self.flush(resource_type)?;
+                // Its memory goes before the next is encoded.
+                let Some(Table { open: Some(part), .. }) = self.tables.remove(resource_type) else { continue };
+                if closing.len() == COMPLETED_AT_ONCE {
+                    closed.extend(closing.pop_front().map(completed).transpose()?);
+                }
+                closing.push_back((resource_type, complete(scope, part)?));
+            }
+            for part in closing {
+                closed.push(completed(part)?);
+            }
+            let writer = &self.writer;
+            let staged = |(resource_type, part)| StagedPart { resource_type, writer: writer.clone(), part };
+            self.saved.closed.extend(closed.into_iter().map(staged));
+            Ok(self.saved)
+        })
     }
 
     fn types(&self) -> Vec<&'static str> {
@@ -349,6 +368,25 @@ impl TableSet {
         }
         Ok(())
     }
+}
+
+/// A part's type, and the thread that completes it.
+type Closing<'scope> = (&'static str, ScopedJoinHandle<'scope, Result<FinishedPart, WriteError>>);
+
+/// Completes a part in a thread of its own.
+fn complete<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    part: PartWriter,
+) -> Result<ScopedJoinHandle<'scope, Result<FinishedPart, WriteError>>, WriteError> {
+    let path = part.path().to_owned();
+    let thread = thread::Builder::new().name("part".to_owned());
+    thread.spawn_scoped(scope, || part.finish()).map_err(WriteError::store("finish", &path))
+}
+
+/// Waits for a part to be complete.
+fn completed((resource_type, part): Closing<'_>) -> Result<(&'static str, FinishedPart), WriteError> {
+    let part = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    Ok((resource_type, part))
 }
 
 impl PartWriter {
