@@ -3,6 +3,7 @@
 
 mod hybrid;
 mod delta;
+mod byte_arrays;
 mod levels;
 mod values;
 mod chunk;

@@ -210,7 +210,8 @@ impl Leaf {
     fn encode(self, column: &ColumnDescPtr, rows: u32, compression_level: i32) -> Result<EncodedChunk, ParquetError> {
         let Leaf { repetition, definition, values, statistics } = self;
         let slots = if column.max_def_level() > 0 { definition.len() } else { rows as usize };
-        let levels = ChunkLevels { repetition: &repetition, definition: &definition, slots, rows };
+        let (repetition, definition) = (&*repetition, &*definition);
+        let levels = ChunkLevels { repetition, definition, slots, rows, usual: &[], full: false };
         let encode = |values: &dyn PageValues| {
             with_encoder(compression_level, |encoder| encoder.encode(column, levels, values, statistics))
         };

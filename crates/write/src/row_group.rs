@@ -33,16 +33,15 @@ pub(crate) fn encode_row_group<G: ColumnGate>(
     let resource_type = schema.table.resource_type().as_bytes();
     chunks.push(encoder.chunk(
         0,
-        &[],
+        Definition::Required,
         &root,
         &Constant { value: resource_type, count: rows },
         StatisticsLevel::Page,
     )?);
     chunks.extend(encoder.group(schema.table.root(), Some(0), &root, 1)?);
 
-    let always = vec![1; rows];
     let mut fixed = |values: &dyn PageValues, statistics| {
-        let chunk = encoder.chunk(chunks.len(), &always, &root, values, statistics)?;
+        let chunk = encoder.chunk(chunks.len(), Definition::Full, &root, values, statistics)?;
         chunks.push(chunk);
         Ok::<_, ParquetError>(())
     };
@@ -56,10 +55,21 @@ pub(crate) fn encode_row_group<G: ColumnGate>(
     // A map's entries are a list whose keys are required: their definition level is that of the entry itself.
     let extra = &shredder.extra;
     let entries = root.list(&extra.presence, &extra.ends);
-    chunks.push(encoder.chunk(chunks.len(), &entries.definition, &entries, &extra.keys, StatisticsLevel::NullCount)?);
-    let values: Vec<u8> = entries.definition.iter().map(|&level| if level == 2 { 3 } else { level }).collect();
-    chunks.push(encoder.chunk(chunks.len(), &values, &entries, &extra.values, StatisticsLevel::NullCount)?);
+    let keys = Definition::Own(&entries.definition);
+    chunks.push(encoder.chunk(chunks.len(), keys, &entries, &extra.keys, StatisticsLevel::NullCount)?);
+    chunks.push(encoder.chunk(chunks.len(), Definition::Full, &entries, &extra.values, StatisticsLevel::NullCount)?);
     Ok(chunks)
+}
+
+/// Which of a node's slots a leaf has a value in.
+#[derive(Clone, Copy)]
+enum Definition<'a> {
+    /// It is a required one of the rows.
+    Required,
+    /// Each instance has one.
+    Full,
+    /// By these levels.
+    Own(&'a [u8]),
 }
 
 struct RowGroup<'a> {
@@ -150,7 +160,11 @@ impl RowGroup<'_> {
 
     /// All-null chunks for the leaves below a member that has no column here.
     fn absent(&self, levels: &Levels, columns: std::ops::Range<usize>) -> Result<Vec<EncodedChunk>, ParquetError> {
-        columns.map(|column| self.chunk(column, &levels.definition, levels, &NoValues, StatisticsLevel::Page)).collect()
+        columns
+            .map(|column| {
+                self.chunk(column, Definition::Own(&levels.definition), levels, &NoValues, StatisticsLevel::Page)
+            })
+            .collect()
     }
 
     /// A leaf's chunk and those of its annotations.
@@ -165,9 +179,13 @@ impl RowGroup<'_> {
             Kind::LongText | Kind::Base64 | Kind::Resource => StatisticsLevel::NullCount,
             _ => StatisticsLevel::Page,
         };
-        let mut definition = DEFINITION.take();
-        levels.leaf(&leaf.presence, None, &mut definition);
-        let encode = |values: &dyn PageValues| self.chunk(first, &definition, levels, values, statistics);
+        let mut own = DEFINITION.take();
+        let mut full = levels.has_all(&leaf.presence);
+        if !full {
+            levels.leaf(&leaf.presence, None, &mut own);
+        }
+        let definition = if full { Definition::Full } else { Definition::Own(&own) };
+        let encode = |values: &dyn PageValues| self.chunk(first, definition, levels, values, statistics);
         let mut chunks = vec![match &leaf.values {
             Values::Integers(values) => encode(&Fixed::new(values)),
             Values::Booleans(values) => encode(&Booleans(values)),
@@ -176,11 +194,13 @@ impl RowGroup<'_> {
         // `kept`: which of the leaf's values these are of. None: all, and the levels are the same.
         let mut annotate = |kept: Option<Vec<bool>>, annotations: &[&dyn PageValues]| {
             if let Some(kept) = kept {
-                levels.leaf(&leaf.presence, Some(&kept), &mut definition);
+                levels.leaf(&leaf.presence, Some(&kept), &mut own);
+                full = false;
             }
+            let definition = if full { Definition::Full } else { Definition::Own(&own) };
             for &values in annotations {
                 let column = first + chunks.len();
-                chunks.push(self.chunk(column, &definition, levels, values, StatisticsLevel::Page)?);
+                chunks.push(self.chunk(column, definition, levels, values, StatisticsLevel::Page)?);
             }
             Ok::<_, ParquetError>(())
         };
@@ -190,7 +210,7 @@ impl RowGroup<'_> {
                 let kept = numbers.kept();
                 match numbers.dictionary() {
                     Some((of_ids, ids)) => annotate(kept, &[&Fixed::of_dictionary(of_ids, ids)])?,
-                    None => annotate(kept, &[&Fixed::new(&numbers.values().collect::<Vec<_>>())])?,
+                    None => annotate(kept, &[&Fixed::new(&numbers.slice())])?,
                 }
             }
             (Annotated::Dates, Values::Bytes(bytes)) => {
@@ -205,20 +225,34 @@ impl RowGroup<'_> {
             }
             _ => {}
         }
-        DEFINITION.set(definition);
+        DEFINITION.set(own);
         Ok(chunks)
     }
 
     fn chunk(
         &self,
         column: usize,
-        definition: &[u8],
+        definition: Definition<'_>,
         levels: &Levels,
         values: &dyn PageValues,
         statistics: StatisticsLevel,
     ) -> Result<EncodedChunk, ParquetError> {
         let column = self.schema.columns.column(column);
-        let levels = ChunkLevels { repetition: &levels.repetition, definition, slots: levels.slots(), rows: self.rows };
+        // A leaf that has no column here may lie in deeper lists.
+        let usual = i16::from(levels.max_repetition) == column.max_rep_level();
+        let (definition, full) = match definition {
+            Definition::Required => (&[][..], false),
+            Definition::Full => (levels.full(), true),
+            Definition::Own(levels) => (levels, false),
+        };
+        let levels = ChunkLevels {
+            repetition: &levels.repetition,
+            definition,
+            slots: levels.slots(),
+            rows: self.rows,
+            usual: if usual { levels.usual_pages() } else { &[] },
+            full,
+        };
         with_encoder(self.compression_level, |encoder| encoder.encode(&column, levels, values, statistics))
     }
 }

@@ -175,7 +175,7 @@ impl<'a> Missing<'a> {
         let source = self.source;
         let rows = source.rows(self.row_group) as u32;
         let AncestorLevels { repetition, definition } = self.levels(column)?;
-        let levels = ChunkLevels { repetition, definition, slots: definition.len(), rows };
+        let levels = ChunkLevels { repetition, definition, slots: definition.len(), rows, usual: &[], full: false };
         let encoded =
             with_encoder(compression_level, |encoder| encoder.encode(column, levels, &NoValues, StatisticsLevel::Page));
         let encoded = encoded.map_err(WriteError::parquet(source.path))?;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use lakehaul_write::{
     TableOptions, TableSet, WrittenRowGroup,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Encoding;
 use parquet::data_type::{ByteArray, FixedLenByteArray};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -151,6 +152,71 @@ fn a_rejected_line_leaves_no_trace() {
     let (good, _, none) = without.load(TableOptions::default(), Vec::new(), &mixed, |line| line % 2 == 0);
     assert_eq!((rejected, none), (4, 0));
     assert!(with.bytes(&with_bad[0]) == without.bytes(&good[0]), "rejected lines show in the part");
+}
+
+/// Pages of one row group, in lists and out of them: of texts without and with a common beginning, which no dictionary holds, of a
+/// dictionary that ends inside a row, of elements that some lack, and of a leaf that each row has but the first.
+#[test]
+fn pages_hold_what_was_appended() {
+    const ROWS: usize = 50_000;
+    let scattered = |i: usize| (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let id = |i: usize| format!("{:x}", scattered(i));
+    let family = |i: usize| (i > 0).then(|| format!("Name-{}", scattered(i)));
+    // Each text twice, so that they stay in the dictionary until they are a megabyte; three to a row.
+    let texts =
+        |i: usize| (3 * i..3 * i + 3).map(|n| format!("{:0500}", scattered(n / 2))).take(if i < 1_500 { 3 } else { 1 });
+    let line = |i: usize| {
+        let family = family(i).map(|family| format!(r#","family":"{family}""#)).unwrap_or_default();
+        let names: Vec<String> = texts(i).map(|text| format!(r#"{{"text":"{text}"{family}}}"#)).collect();
+        let given = if i.is_multiple_of(3) { String::new() } else { format!(r#","gender":"{}""#, i % 7) };
+        format!(r#"{{"resourceType":"Patient","id":"{}","name":[{}]{given}}}"#, id(i), names.join(",")) + "\n"
+    };
+    let text: String = (0..ROWS).map(line).collect();
+    let lake = Lake::new();
+    let (receipts, _, rejected) = lake.load(TableOptions::default(), Vec::new(), &text, |_| true);
+    let [receipt] = receipts.as_slice() else { panic!("one part, not {}", receipts.len()) };
+    assert_eq!(rejected, 0);
+    let bytes = lake.bytes(receipt);
+
+    let reader = SerializedFileReader::new(bytes.clone()).expect("a Parquet file");
+    let [row_group] = reader.metadata().row_groups() else { panic!("one row group") };
+    let encodings = |path: &str| -> Vec<Encoding> {
+        let column = row_group.columns().iter().find(|column| column.column_path().string() == path);
+        column.expect("the column").encodings().collect()
+    };
+    assert_eq!(encodings("id"), [Encoding::RLE, Encoding::DELTA_LENGTH_BYTE_ARRAY]);
+    assert_eq!(encodings("name.list.element.family"), [Encoding::RLE, Encoding::DELTA_BYTE_ARRAY]);
+    let of_text = encodings("name.list.element.text");
+    assert!(of_text.contains(&Encoding::RLE_DICTIONARY) && of_text.len() > 3, "{of_text:?}");
+
+    let batch = batch(bytes);
+    let column = |name: &str| batch.column_by_name(name).expect("the column").clone();
+    assert!(
+        column("id").as_string::<i32>().iter().eq((0..ROWS)
+            .map(id)
+            .collect::<Vec<_>>()
+            .iter()
+            .map(|id| Some(id.as_str())))
+    );
+    let genders = (0..ROWS).map(|i| (!i.is_multiple_of(3)).then(|| (i % 7).to_string())).collect::<Vec<_>>();
+    assert!(column("gender").as_string::<i32>().iter().eq(genders.iter().map(Option::as_deref)));
+    let names = column("name");
+    let names = names.as_list::<i32>();
+    let (all_texts, families) = {
+        let element = names.values().as_struct();
+        let member = |name| element.column_by_name(name).expect("the member").as_string::<i32>().clone();
+        (member("text"), member("family"))
+    };
+    let mut at = 0;
+    for i in 0..ROWS {
+        let expected: Vec<String> = texts(i).collect();
+        assert_eq!(names.value_length(i) as usize, expected.len(), "row {i}");
+        for text in expected {
+            assert_eq!(all_texts.value(at), text, "row {i}");
+            assert_eq!(families.is_valid(at).then(|| families.value(at)), family(i).as_deref(), "row {i}");
+            at += 1;
+        }
+    }
 }
 
 #[test]

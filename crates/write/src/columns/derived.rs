@@ -1,5 +1,7 @@
 //! What an annotation makes of a column's values: computed once for each dictionary entry, not for each value.
 
+use std::borrow::Cow;
+
 use super::bytes_leaf::{BytesLeaf, Storage};
 
 /// Something, or nothing, of each value of a leaf.
@@ -8,33 +10,57 @@ pub(crate) struct Derived<'a, T> {
     /// An entry a value, for the values before the plain ones.
     ids: &'a [u32],
     of_entries: Vec<Option<T>>,
-    of_plain: Vec<Option<T>>,
+    /// What was made of the plain values.
+    of_plain: Vec<T>,
+    /// Of which plain values something was made; empty where of all.
+    plain_kept: Vec<bool>,
 }
 
 impl<'a, T: Copy> Derived<'a, T> {
     /// What `annotate` makes of the values of `leaf`.
     pub(crate) fn of(leaf: &'a BytesLeaf, annotate: impl Fn(&'a [u8]) -> Option<T>) -> Self {
-        Derived {
-            ids: leaf.ids(),
-            of_entries: leaf.entries().map(&annotate).collect(),
-            of_plain: leaf.plain().values(0, leaf.plain().len()).map(annotate).collect(),
+        let plain = leaf.plain().values(0, leaf.plain().len());
+        let mut of_plain = Vec::with_capacity(plain.len());
+        let mut plain_kept = Vec::new();
+        for (at, value) in plain.enumerate() {
+            let made = annotate(value);
+            if made.is_none() && plain_kept.is_empty() {
+                plain_kept.resize(at, true);
+            }
+            if made.is_none() || !plain_kept.is_empty() {
+                plain_kept.push(made.is_some());
+            }
+            of_plain.extend(made);
         }
+        Derived { ids: leaf.ids(), of_entries: leaf.entries().map(annotate).collect(), of_plain, plain_kept }
     }
 
     /// Whether something was made of each value. None: of all.
     pub(crate) fn kept(&self) -> Option<Vec<bool>> {
-        let all = self.of_entries.iter().chain(&self.of_plain).all(Option::is_some);
-        (!all).then(|| self.all().map(|value| value.is_some()).collect())
+        if self.plain_kept.is_empty() && self.of_entries.iter().all(Option::is_some) {
+            return None;
+        }
+        let mut kept: Vec<bool> = self.ids.iter().map(|&id| self.of_entries[id as usize].is_some()).collect();
+        match self.plain_kept.as_slice() {
+            [] => kept.resize(kept.len() + self.of_plain.len(), true),
+            plain => kept.extend_from_slice(plain),
+        }
+        Some(kept)
     }
 
     /// What was made, in the order of the values.
     pub(crate) fn values(&self) -> impl Iterator<Item = T> {
-        self.all().flatten()
+        self.ids.iter().filter_map(|&id| self.of_entries[id as usize]).chain(self.of_plain.iter().copied())
+    }
+
+    /// The same in a row.
+    pub(crate) fn slice(&self) -> Cow<'_, [T]> {
+        if self.ids.is_empty() { Cow::Borrowed(&self.of_plain) } else { Cow::Owned(self.values().collect()) }
     }
 
     /// What the dictionary's entries gave and an entry a value, if there is no value besides.
     pub(crate) fn dictionary(&self) -> Option<(&[Option<T>], &'a [u32])> {
-        self.of_plain.is_empty().then_some((&self.of_entries, self.ids))
+        (self.of_plain.is_empty() && self.plain_kept.is_empty()).then_some((&self.of_entries, self.ids))
     }
 
     /// A leaf of the texts that `text` takes from what was made. Of the dictionary's values only the first of an entry is
@@ -49,12 +75,8 @@ impl<'a, T: Copy> Derived<'a, T> {
                 known[id as usize] = texts.newest();
             }
         }
-        self.of_plain.iter().flatten().for_each(|&value| texts.push_expected(text(value).as_bytes()));
+        self.of_plain.iter().for_each(|&value| texts.push_expected(text(value).as_bytes()));
         texts
-    }
-
-    fn all(&self) -> impl Iterator<Item = Option<T>> {
-        self.ids.iter().map(|&id| self.of_entries[id as usize]).chain(self.of_plain.iter().copied())
     }
 }
 

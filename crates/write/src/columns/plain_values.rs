@@ -1,6 +1,6 @@
-//! Byte strings in Parquet's PLAIN form, one behind the other: length in four bytes, little endian, then the bytes.
+//! Byte strings that no dictionary holds, one behind the other, with where each ends.
 //!
-//! In: one value at a time. Out: stretches of them, as they go into a page. They are kept in blocks of one size. A buffer that
+//! In: one value at a time. Out: the values again. They are kept in blocks of one size. A buffer that
 //! grows as a whole is copied each time, and each time asks for memory that nobody has touched, of which every page costs a
 //! fault; a block that is full stays where it is, and when it is given back any other leaf's next block can be there.
 
@@ -10,8 +10,6 @@ use super::size::Size;
 const BLOCK_BYTES: usize = 128 << 10;
 /// The first room, doubled until it is a block: most leaves have few values.
 const FIRST_BYTES: usize = 256;
-/// In front of each value.
-const LENGTH_BYTES: usize = size_of::<u32>();
 
 /// Values in blocks; none is in two of them.
 #[derive(Debug, Default)]
@@ -38,11 +36,9 @@ impl PlainValues {
 
     #[inline]
     pub(crate) fn push(&mut self, value: &[u8]) {
-        let bytes = LENGTH_BYTES + value.len();
-        if self.open.capacity() - self.open.len() < bytes {
-            self.make_room(bytes);
+        if self.open.capacity() - self.open.len() < value.len() {
+            self.make_room(value.len());
         }
-        self.open.extend_from_slice(&(value.len() as u32).to_le_bytes());
         self.open.extend_from_slice(value);
         self.ends.push(self.open_start + self.open.len() as u32);
     }
@@ -99,30 +95,24 @@ impl PlainValues {
         Size::of(&self.ends) + Size { used, allocated: self.others_bytes + self.open.capacity() }
     }
 
-    /// Bytes of the values from `from` up to `to` in PLAIN form.
-    pub(crate) fn encoded_bytes(&self, from: usize, to: usize) -> usize {
+    /// Bytes of the values from `from` up to `to`.
+    pub(crate) fn bytes(&self, from: usize, to: usize) -> usize {
         (self.start_of(to) - self.start_of(from)) as usize
     }
 
-    /// The values from `from` up to `to` in PLAIN form, stretch by stretch.
-    pub(crate) fn encoded(&self, from: usize, to: usize) -> impl Iterator<Item = &[u8]> {
-        let (from, to) = (self.start_of(from) as usize, self.start_of(to) as usize);
-        let full = self.full.iter().map(|(start, full)| (*start as usize, full));
-        full.chain([(self.open_start as usize, &self.open)]).filter_map(move |(start, block)| {
-            let within = from.max(start)..to.min(start + block.len());
-            (!within.is_empty()).then(|| &block[within.start - start..within.end - start])
-        })
-    }
-
     /// The values from `from` up to `to`.
-    pub(crate) fn values(&self, from: usize, to: usize) -> impl Iterator<Item = &[u8]> {
-        self.encoded(from, to).flat_map(|mut rest| {
-            std::iter::from_fn(move || {
-                let (length, behind) = rest.split_first_chunk()?;
-                let (value, behind) = behind.split_at(u32::from_le_bytes(*length) as usize);
-                rest = behind;
-                Some(value)
-            })
+    pub(crate) fn values(&self, from: usize, to: usize) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
+        let full = self.full.iter().map(|(start, full)| (*start, full.as_slice()));
+        let mut blocks = full.chain([(self.open_start, self.open.as_slice())]);
+        let mut start = self.start_of(from);
+        let (mut block_start, mut block) = (0, &[][..]);
+        self.ends[from..to].iter().map(move |&end| {
+            while (end - block_start) as usize > block.len() {
+                (block_start, block) = blocks.next().expect("a block for each value");
+            }
+            let value = &block[(start - block_start) as usize..(end - block_start) as usize];
+            start = end;
+            value
         })
     }
 
@@ -149,11 +139,7 @@ mod tests {
         assert_eq!(plain.len(), expected.len());
         for (from, to) in [(0, expected.len()), (expected.len() / 3, expected.len() / 2), (0, 0)] {
             assert!(plain.values(from, to).eq(expected[from..to].iter()), "{from}..{to}");
-            let length = |value: &Vec<u8>| (value.len() as u32).to_le_bytes();
-            let all: Vec<u8> =
-                expected[from..to].iter().flat_map(|value| [&length(value)[..], value].concat()).collect();
-            assert_eq!(plain.encoded(from, to).collect::<Vec<_>>().concat(), all);
-            assert_eq!(plain.encoded_bytes(from, to), all.len());
+            assert_eq!(plain.bytes(from, to), expected[from..to].iter().map(Vec::len).sum::<usize>());
         }
         let blocks = plain.full.iter().map(|(_, full)| full).chain(&plain.spare);
         assert_eq!(plain.others_bytes, blocks.map(Vec::capacity).sum::<usize>());

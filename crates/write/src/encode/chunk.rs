@@ -15,12 +15,9 @@ use parquet::file::statistics::{Statistics, ValueStatistics};
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::hybrid;
+use super::levels::{PAGE_SLOTS, UsualPage, encode_levels, row_start, rows};
 use super::values::{Bounds, PageValues, sorts_before};
 
-/// Slots at which a page ends. Pruning needs pages smaller than the row group's 131,072 rows; each page costs a header
-/// and two index entries.
-const PAGE_SLOTS: usize = 1 << 15;
 /// Bytes of values at which a page ends: the usual page size of other writers.
 const PAGE_BYTES: usize = 1 << 20;
 /// Bytes to which byte-array statistics are cut.
@@ -42,6 +39,18 @@ pub(crate) struct ChunkLevels<'a> {
     pub(crate) definition: &'a [u8],
     pub(crate) slots: usize,
     pub(crate) rows: u32,
+    /// Pages whose repetition levels are these, where there are some.
+    pub(crate) usual: &'a [UsualPage],
+    /// Whether their definition levels are these too.
+    pub(crate) full: bool,
+}
+
+impl<'a> ChunkLevels<'a> {
+    /// The usual page that begins at `slot`.
+    fn usual_page(&self, slot: usize) -> Option<&'a UsualPage> {
+        let at = self.usual.binary_search_by_key(&slot, |page| page.slots.start).ok()?;
+        Some(&self.usual[at])
+    }
 }
 
 /// Which statistics a chunk carries.
@@ -84,23 +93,28 @@ impl ChunkEncoder {
         let mut chunk = Chunk::new(column, statistics);
         let mut sink = TrackedWrite::new(Vec::new());
         let mut pages = SerializedPageWriter::new(&mut sink);
-        if let Some((plain, count)) = values.dictionary() {
-            let buf = self.compress(&plain)?;
+        let mut raw = std::mem::take(&mut self.raw);
+        raw.clear();
+        let entries = values.dictionary(&mut raw);
+        if entries > 0 {
+            let buf = self.compress(&raw)?;
             let page =
-                Page::DictionaryPage { buf, num_values: count as u32, encoding: Encoding::PLAIN, is_sorted: false };
-            chunk.dictionary(&pages.write_page(CompressedPage::new(page, plain.len()))?);
+                Page::DictionaryPage { buf, num_values: entries as u32, encoding: Encoding::PLAIN, is_sorted: false };
+            chunk.dictionary(&pages.write_page(CompressedPage::new(page, raw.len()))?);
         }
-        let max_definition = column.max_def_level() as u8;
+        let (max_definition, max_repetition) = (column.max_def_level() as u8, column.max_rep_level() as u8);
         let (mut slot, mut value) = (0, 0);
         loop {
             let (slots, end) = page_end(levels, max_definition, values, slot, value);
-            let mut raw = std::mem::take(&mut self.raw);
+            let usual = levels.usual_page(slot).filter(|page| page.slots.end == slots);
             raw.clear();
-            if column.max_rep_level() > 0 {
-                write_levels(levels.repetition, slot..slots, column.max_rep_level(), &mut raw);
+            match usual {
+                Some(page) => raw.extend_from_slice(&page.repetition),
+                None => encode_levels(levels.repetition, slot..slots, max_repetition, &mut raw),
             }
-            if max_definition > 0 {
-                write_levels(levels.definition, slot..slots, column.max_def_level(), &mut raw);
+            match usual {
+                Some(page) if levels.full => raw.extend_from_slice(&page.definition),
+                _ => encode_levels(levels.definition, slot..slots, max_definition, &mut raw),
             }
             let encoding = values.encode(value, end, &mut raw);
             let buf = self.compress(&raw)?;
@@ -115,11 +129,9 @@ impl ChunkEncoder {
             let spec = pages.write_page(CompressedPage::new(page, raw.len()))?;
             // A page that holds a 64 MB text is no reason to keep 64 MB for all the next.
             raw.shrink_to(4 * PAGE_BYTES);
-            self.raw = raw;
-            let rows = match levels.repetition {
-                [] => slots - slot,
-                _ if slot == 0 && slots == levels.slots => levels.rows as usize,
-                repetition => memchr::memchr_iter(0, &repetition[slot..slots]).count(),
+            let rows = match usual {
+                Some(page) => page.rows,
+                None => rows(levels.repetition, slot..slots),
             };
             let bounds = (end > value && statistics == StatisticsLevel::Page).then(|| values.bounds(value, end));
             chunk.data_page(&spec, encoding, rows, slots - slot, end - value, bounds);
@@ -128,6 +140,7 @@ impl ChunkEncoder {
                 break;
             }
         }
+        self.raw = raw;
         pages.close()?;
         let bytes = Bytes::from(sink.into_inner()?);
         let close = chunk.close(bytes.len() as u64, u64::from(levels.rows), self.level)?;
@@ -148,20 +161,19 @@ impl ChunkEncoder {
 /// Where the page that begins at `slot` and `value` ends, in slots and in values: at a row's start.
 fn page_end(levels: ChunkLevels<'_>, max: u8, values: &dyn PageValues, slot: usize, value: usize) -> (usize, usize) {
     let total = levels.slots;
-    let present = |to: usize| match levels.definition {
+    let usual = levels.usual_page(slot);
+    let present = |to: usize| match (levels.definition, usual) {
         _ if to == total => values.len() - value,
-        [] => to - slot,
-        definition => memchr::memchr_iter(max, &definition[slot..to]).count(),
-    };
-    let row_start = |mut at: usize| {
-        while at < total && !levels.repetition.is_empty() && levels.repetition[at] != 0 {
-            at += 1;
-        }
-        at
+        (_, Some(page)) if levels.full && page.slots.end == to => page.instances,
+        ([], _) => to - slot,
+        (definition, _) => memchr::memchr_iter(max, &definition[slot..to]).count(),
     };
     let mut slots = PAGE_SLOTS;
     loop {
-        let end = row_start((slot + slots).min(total));
+        let end = match usual {
+            Some(page) if slots == PAGE_SLOTS => page.slots.end,
+            _ => row_start(levels.repetition, slot + slots, total),
+        };
         let to = value + present(end);
         let stretch = values.stretch(value);
         let fits = to <= stretch && values.page_bytes(value, to) <= PAGE_BYTES;
@@ -170,21 +182,6 @@ fn page_end(levels: ChunkLevels<'_>, max: u8, values: &dyn PageValues, slot: usi
         }
         slots = (slots.min(end - slot) / 2).max(1);
     }
-}
-
-/// The levels of some slots with their length in front. No levels: all zeros.
-fn write_levels(levels: &[u8], slots: std::ops::Range<usize>, max: i16, out: &mut Vec<u8>) {
-    let length_at = out.len();
-    out.extend_from_slice(&[0; 4]);
-    match levels {
-        [] => {
-            hybrid::varint((slots.len() as u64) << 1, out);
-            out.push(0);
-        }
-        levels => hybrid::encode(&levels[slots], hybrid::bit_width(max as u64), out),
-    }
-    let length = (out.len() - length_at - 4) as u32;
-    out[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
 }
 
 /// A chunk's metadata as its pages come.

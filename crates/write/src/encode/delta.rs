@@ -1,4 +1,5 @@
-//! Parquet's `DELTA_BINARY_PACKED` (Encodings.md, "Delta Encoding") for 64-bit integers.
+//! Parquet's `DELTA_BINARY_PACKED` (Encodings.md, "Delta Encoding") for 64-bit integers, and for 32-bit ones whose differences
+//! take no more than 32 bits.
 
 use super::hybrid::{bit_width, varint};
 
@@ -6,25 +7,27 @@ const BLOCK: usize = 128;
 const MINIBLOCKS: usize = 4;
 const MINIBLOCK: usize = BLOCK / MINIBLOCKS;
 
-/// Appends `values`. Differences wrap, as readers undo them. Each miniblock's are packed at whole bytes: zstd finds what repeats
+/// Appends `count` of `values`. Differences wrap, as readers undo them. Each miniblock's are packed at whole bytes: zstd finds what repeats
 /// only where it begins at a byte.
-pub(crate) fn encode(values: &[i64], out: &mut Vec<u8>) {
+pub(crate) fn encode(count: usize, mut values: impl Iterator<Item = i64>, out: &mut Vec<u8>) {
     varint(BLOCK as u64, out);
     varint(MINIBLOCKS as u64, out);
-    varint(values.len() as u64, out);
-    let Some(&first) = values.first() else {
+    varint(count as u64, out);
+    let Some(first) = values.next().filter(|_| count > 0) else {
         varint(0, out);
         return;
     };
     zigzag(first, out);
     let mut before = first;
     let mut deltas = [0i64; BLOCK];
-    for block in values[1..].chunks(BLOCK) {
-        for (delta, &value) in deltas.iter_mut().zip(block) {
+    let mut left = count - 1;
+    while left > 0 {
+        let deltas = &mut deltas[..left.min(BLOCK)];
+        left -= deltas.len();
+        for (delta, value) in deltas.iter_mut().zip(values.by_ref()) {
             *delta = value.wrapping_sub(before);
             before = value;
         }
-        let deltas = &deltas[..block.len()];
         let min = deltas.iter().copied().min().expect("a block has values");
         zigzag(min, out);
         let widths_at = out.len();

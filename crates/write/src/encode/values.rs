@@ -3,7 +3,7 @@
 use foldhash::{HashMap, HashMapExt};
 use parquet::basic::{Encoding, Type};
 
-use super::{delta, hybrid};
+use super::{byte_arrays, delta, hybrid};
 use crate::columns::BytesLeaf;
 
 /// The smallest and the greatest of some values, in Parquet's PLAIN form (byte arrays without length).
@@ -17,9 +17,9 @@ pub(crate) struct Bounds {
 pub(crate) trait PageValues {
     fn len(&self) -> usize;
 
-    /// The dictionary in PLAIN form and its number of entries.
-    fn dictionary(&self) -> Option<(Vec<u8>, usize)> {
-        None
+    /// Appends the dictionary in PLAIN form and gives its number of entries; 0: there is none.
+    fn dictionary(&self, _out: &mut Vec<u8>) -> usize {
+        0
     }
 
     /// The end of the longest stretch from `from` that one page encodes well.
@@ -92,8 +92,9 @@ impl PageValues for Constant<'_> {
         self.count
     }
 
-    fn dictionary(&self) -> Option<(Vec<u8>, usize)> {
-        Some(([&(self.value.len() as u32).to_le_bytes(), self.value].concat(), 1))
+    fn dictionary(&self, out: &mut Vec<u8>) -> usize {
+        plain(self.value, out);
+        1
     }
 
     fn page_bytes(&self, _: usize, _: usize) -> usize {
@@ -118,18 +119,12 @@ impl PageValues for BytesLeaf {
         BytesLeaf::len(self)
     }
 
-    fn dictionary(&self) -> Option<(Vec<u8>, usize)> {
+    fn dictionary(&self, out: &mut Vec<u8>) -> usize {
         let entries = self.entries();
         let count = entries.len();
-        if count == 0 {
-            return None;
-        }
-        let mut plain = Vec::with_capacity(self.entries_bytes() + 4 * count);
-        for entry in entries {
-            plain.extend_from_slice(&(entry.len() as u32).to_le_bytes());
-            plain.extend_from_slice(entry);
-        }
-        Some((plain, count))
+        out.reserve(self.entries_bytes() + size_of::<u32>() * count);
+        entries.for_each(|entry| plain(entry, out));
+        count
     }
 
     fn stretch(&self, from: usize) -> usize {
@@ -138,7 +133,7 @@ impl PageValues for BytesLeaf {
 
     fn page_bytes(&self, from: usize, to: usize) -> usize {
         let ids = self.ids().len();
-        if from < ids { 3 * (to - from) } else { self.plain().encoded_bytes(from - ids, to - ids) }
+        if from < ids { 3 * (to - from) } else { self.plain().bytes(from - ids, to - ids) }
     }
 
     fn encode(&self, from: usize, to: usize, out: &mut Vec<u8>) -> Encoding {
@@ -147,38 +142,72 @@ impl PageValues for BytesLeaf {
             encode_ids(&ids[from..to], self.entries().len(), out);
             return Encoding::RLE_DICTIONARY;
         }
-        // A row on the border has values of both parts; a page without values is plain, since there may be no
+        // A row on the border has values of both parts; a page without values is of this kind, since there may be no
         // dictionary.
-        for &id in &ids[from.min(ids.len())..to.min(ids.len())] {
-            let entry = self.entry(id);
-            out.extend_from_slice(&(entry.len() as u32).to_le_bytes());
-            out.extend_from_slice(entry);
-        }
-        let plain = self.plain().encoded(from.saturating_sub(ids.len()), to.saturating_sub(ids.len()));
-        plain.for_each(|stretch| out.extend_from_slice(stretch));
-        Encoding::PLAIN
+        let in_dictionary = ids[from.min(ids.len())..to.min(ids.len())].iter().map(|&id| self.entry(id));
+        let behind = self.plain().values(from.saturating_sub(ids.len()), to.saturating_sub(ids.len()));
+        byte_arrays::encode(to - from, in_dictionary.chain(behind), out)
     }
 
     fn bounds(&self, from: usize, to: usize) -> Bounds {
         let ids = self.ids();
-        let mut bounds: Option<(&[u8], &[u8])> = None;
-        let mut widen = |value| match &mut bounds {
-            None => bounds = Some((value, value)),
-            Some((min, max)) => {
-                *min = value.min(*min);
-                *max = value.max(*max);
-            }
-        };
+        let mut bounds = ByteBounds::default();
         if from == 0 && to >= ids.len() {
             // Every entry is some value's.
-            self.entries().for_each(&mut widen);
+            self.entries().for_each(|entry| bounds.widen(entry));
         } else if from < ids.len() {
-            distinct(&ids[from..to.min(ids.len())], self.entries().len()).for_each(|id| widen(self.entry(id)));
+            distinct(&ids[from..to.min(ids.len())], self.entries().len()).for_each(|id| bounds.widen(self.entry(id)));
         }
-        self.plain().values(from.saturating_sub(ids.len()), to.saturating_sub(ids.len())).for_each(&mut widen);
-        let (min, max) = bounds.unwrap_or_default();
-        Bounds { min: min.to_vec(), max: max.to_vec() }
+        let behind = self.plain().values(from.saturating_sub(ids.len()), to.saturating_sub(ids.len()));
+        behind.for_each(|value| bounds.widen(value));
+        Bounds { min: bounds.min.to_vec(), max: bounds.max.to_vec() }
     }
+}
+
+/// The smallest and the greatest of the byte strings so far. What is neither, as nearly all are, is mostly told by its first
+/// sixteen bytes, without a call.
+#[derive(Default)]
+struct ByteBounds<'v> {
+    min: &'v [u8],
+    max: &'v [u8],
+    /// The first bytes of both; nothing where there is no value yet.
+    first: Option<(u128, u128)>,
+}
+
+impl<'v> ByteBounds<'v> {
+    #[inline]
+    fn widen(&mut self, value: &'v [u8]) {
+        let first = first_bytes(value);
+        let (min, max) = self.first.unwrap_or((u128::MAX, 0));
+        if first > min && first < max {
+            return;
+        }
+        if self.first.is_none() {
+            (self.min, self.max) = (value, value);
+        } else {
+            (self.min, self.max) = (value.min(self.min), value.max(self.max));
+        }
+        self.first = Some((first_bytes(self.min), first_bytes(self.max)));
+    }
+}
+
+/// The first sixteen bytes as a number: where two differ, they say which value is smaller.
+#[inline]
+fn first_bytes(value: &[u8]) -> u128 {
+    match value.first_chunk() {
+        Some(first) => u128::from_be_bytes(*first),
+        None => {
+            let mut first = [0; 16];
+            first[..value.len()].copy_from_slice(value);
+            u128::from_be_bytes(first)
+        }
+    }
+}
+
+/// Appends a byte string in PLAIN form.
+fn plain(value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(value.len() as u32).to_le_bytes());
+    out.extend_from_slice(value);
 }
 
 fn encode_ids(ids: &[u32], entries: usize, out: &mut Vec<u8>) {
@@ -281,11 +310,11 @@ impl<T: FixedValue> PageValues for Fixed<'_, T> {
         }
     }
 
-    fn dictionary(&self) -> Option<(Vec<u8>, usize)> {
-        let Fixed::Dictionary { entries, .. } = self else { return None };
-        let mut plain = Vec::with_capacity(size_of_val(entries.as_slice()));
-        entries.iter().for_each(|entry| entry.write_plain(&mut plain));
-        (!entries.is_empty()).then_some((plain, entries.len()))
+    fn dictionary(&self, out: &mut Vec<u8>) -> usize {
+        let Fixed::Dictionary { entries, .. } = self else { return 0 };
+        out.reserve(size_of_val(entries.as_slice()));
+        entries.iter().for_each(|entry| entry.write_plain(out));
+        entries.len()
     }
 
     fn page_bytes(&self, from: usize, to: usize) -> usize {
@@ -336,7 +365,7 @@ impl PageValues for Deltas<'_> {
     }
 
     fn encode(&self, from: usize, to: usize, out: &mut Vec<u8>) -> Encoding {
-        delta::encode(&self.0[from..to], out);
+        delta::encode(to - from, self.0[from..to].iter().copied(), out);
         Encoding::DELTA_BINARY_PACKED
     }
 
@@ -370,5 +399,31 @@ impl PageValues for Booleans<'_> {
         let all = values.iter().all(|&value| value);
         let any = values.iter().any(|&value| value);
         Bounds { min: vec![u8::from(all)], max: vec![u8::from(any)] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::columns::Storage;
+
+    proptest! {
+        /// Values that are alike in their first sixteen bytes, and such as end there, among others.
+        #[test]
+        fn bounds_are_the_smallest_and_the_greatest(
+            values in prop::collection::vec("(Observation/0000)?[ab\u{0}é]{0,3}", 1..30),
+            storage in prop_oneof![Just(Storage::Plain), Just(Storage::Dictionary)],
+        ) {
+            let mut leaf = BytesLeaf::new(storage);
+            values.iter().for_each(|value| leaf.push_expected(value.as_bytes()));
+            for from in 0..values.len() {
+                let some = &values[from..];
+                let bounds = PageValues::bounds(&leaf, from, values.len());
+                prop_assert_eq!(Some(bounds.min.as_slice()), some.iter().map(String::as_bytes).min());
+                prop_assert_eq!(Some(bounds.max.as_slice()), some.iter().map(String::as_bytes).max());
+            }
+        }
     }
 }
