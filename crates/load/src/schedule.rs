@@ -28,7 +28,7 @@ const SMALL_BYTES: u64 = LoadOptions::CHUNK_BYTES as u64;
 
 /// So many chunks in a row are pulled from a server's file that brings more than a chunk at a time: the tables of its type are
 /// in the cache, and what has been guessed still holds. Then the others get their turn, before their server gives up.
-const IN_A_ROW: u32 = 64;
+const IN_A_ROW: u32 = 256;
 
 /// With less waiting, a turn is too short to be worth staying for.
 const WORTH_STAYING_BYTES: usize = 512 << 10;

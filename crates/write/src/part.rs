@@ -28,6 +28,11 @@ pub(crate) use footer::RowGroupFooter;
 /// The first and the last bytes of a Parquet file.
 const MAGIC: &[u8; 4] = b"PAR1";
 
+/// In the form that Parquet's format gives (`created_by` of `FileMetaData`). What parquet-java cannot take apart it takes for
+/// the work of an early version of its own: it passes over bounds of texts (PARQUET-251), and reads `DELTA_BYTE_ARRAY` only from
+/// files that are not split (PARQUET-246).
+const CREATED_BY: &str = concat!("lakehaul version ", env!("CARGO_PKG_VERSION"));
+
 /// How much of a part that is restored is read at a time.
 const READ_BYTES: usize = 1 << 20;
 
@@ -223,7 +228,7 @@ fn properties(table: &TableSchema, compression_level: i32) -> Result<WriterPrope
     let entry = |key: &str, value: &str| KeyValue::new(key.to_owned(), value.to_owned());
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(compression_level)?))
-        .set_created_by(concat!("lakehaul ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_created_by(CREATED_BY.to_owned())
         .set_key_value_metadata(Some(vec![
             entry("fhir.version", elements.fhir_version()),
             entry("fhir.resourceType", table.resource_type()),

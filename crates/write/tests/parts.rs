@@ -104,6 +104,9 @@ fn a_part_names_what_it_is_and_has_statistics() {
 
     let reader = SerializedFileReader::new(bytes).expect("a Parquet file");
     let metadata = reader.metadata();
+    // In any other form parquet-java distrusts bounds and DELTA_BYTE_ARRAY.
+    let created_by = concat!("lakehaul version ", env!("CARGO_PKG_VERSION"));
+    assert_eq!(metadata.file_metadata().created_by(), Some(created_by));
     let entries = metadata.file_metadata().key_value_metadata().expect("key-values").iter();
     let key_values: Vec<(&str, &str)> =
         entries.map(|entry| (entry.key.as_str(), entry.value.as_deref().unwrap_or_default())).collect();
