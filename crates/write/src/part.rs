@@ -29,8 +29,7 @@ pub(crate) use footer::RowGroupFooter;
 const MAGIC: &[u8; 4] = b"PAR1";
 
 /// In the form that Parquet's format gives (`created_by` of `FileMetaData`). What parquet-java cannot take apart it takes for
-/// the work of an early version of its own: it passes over bounds of texts (PARQUET-251), and reads `DELTA_BYTE_ARRAY` only from
-/// files that are not split (PARQUET-246).
+/// the work of an early version of its own, from which it reads `DELTA_BYTE_ARRAY` only where files are not split (PARQUET-246).
 const CREATED_BY: &str = concat!("lakehaul version ", env!("CARGO_PKG_VERSION"));
 
 /// How much of a part that is restored is read at a time.

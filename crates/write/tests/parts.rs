@@ -104,7 +104,7 @@ fn a_part_names_what_it_is_and_has_statistics() {
 
     let reader = SerializedFileReader::new(bytes).expect("a Parquet file");
     let metadata = reader.metadata();
-    // In any other form parquet-java distrusts bounds and DELTA_BYTE_ARRAY.
+    // In any other form parquet-java distrusts DELTA_BYTE_ARRAY.
     let created_by = concat!("lakehaul version ", env!("CARGO_PKG_VERSION"));
     assert_eq!(metadata.file_metadata().created_by(), Some(created_by));
     let entries = metadata.file_metadata().key_value_metadata().expect("key-values").iter();
