@@ -24,7 +24,7 @@ pub(crate) const COMPACTIONS: &str = "_lake/compactions";
 pub(crate) const COMPACTION_ENDING: &str = "compact";
 const OWN: &str = "_lake";
 
-/// Small files that are read, written or moved at a time. A lake has one more record each day, a run has a schema file and some
+/// Files that are read or written whole, or moved, at a time. A lake has one more record each day, a run has a schema file and some
 /// parts a type, and a bucket's answer takes some 30 ms.
 const FILES_AT_ONCE: usize = 16;
 

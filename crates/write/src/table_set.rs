@@ -264,22 +264,20 @@ impl TableSet {
     pub fn finish(mut self) -> Result<Saved, WriteError> {
         thread::scope(|scope| {
             let mut closing = VecDeque::new();
-            let mut closed = Vec::new();
             for resource_type in self.types() {
                 self.flush(resource_type)?;
                 // Its memory goes before the next is encoded.
                 let Some(Table { open: Some(part), .. }) = self.tables.remove(resource_type) else { continue };
-                if closing.len() == COMPLETED_AT_ONCE {
-                    closed.extend(closing.pop_front().map(completed).transpose()?);
+                if closing.len() == COMPLETED_AT_ONCE
+                    && let Some((oldest, thread)) = closing.pop_front()
+                {
+                    self.closed(oldest, completed(thread)?);
                 }
                 closing.push_back((resource_type, complete(scope, part)?));
             }
-            for part in closing {
-                closed.push(completed(part)?);
+            for (resource_type, thread) in closing {
+                self.closed(resource_type, completed(thread)?);
             }
-            let writer = &self.writer;
-            let staged = |(resource_type, part)| StagedPart { resource_type, writer: writer.clone(), part };
-            self.saved.closed.extend(closed.into_iter().map(staged));
             Ok(self.saved)
         })
     }
@@ -364,29 +362,29 @@ impl TableSet {
             let part = part.finish()?;
             table.untold = false;
             let resource_type = table.shared.resource_type();
-            self.saved.closed.push(StagedPart { resource_type, writer: self.writer.clone(), part });
+            self.closed(resource_type, part);
         }
         Ok(())
     }
+
+    fn closed(&mut self, resource_type: &'static str, part: FinishedPart) {
+        self.saved.closed.push(StagedPart { resource_type, writer: self.writer.clone(), part });
+    }
 }
 
-/// A part's type, and the thread that completes it.
-type Closing<'scope> = (&'static str, ScopedJoinHandle<'scope, Result<FinishedPart, WriteError>>);
+/// The thread that completes a part.
+type Completing<'scope> = ScopedJoinHandle<'scope, Result<FinishedPart, WriteError>>;
 
 /// Completes a part in a thread of its own.
-fn complete<'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    part: PartWriter,
-) -> Result<ScopedJoinHandle<'scope, Result<FinishedPart, WriteError>>, WriteError> {
+fn complete<'scope>(scope: &'scope Scope<'scope, '_>, part: PartWriter) -> Result<Completing<'scope>, WriteError> {
     let path = part.path().to_owned();
     let thread = thread::Builder::new().name("part".to_owned());
     thread.spawn_scoped(scope, || part.finish()).map_err(WriteError::store("finish", &path))
 }
 
 /// Waits for a part to be complete.
-fn completed((resource_type, part): Closing<'_>) -> Result<(&'static str, FinishedPart), WriteError> {
-    let part = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    Ok((resource_type, part))
+fn completed(thread: Completing<'_>) -> Result<FinishedPart, WriteError> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 impl PartWriter {

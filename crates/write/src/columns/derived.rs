@@ -12,7 +12,7 @@ pub(crate) struct Derived<'a, T> {
     of_entries: Vec<Option<T>>,
     /// What was made of the plain values.
     of_plain: Vec<T>,
-    /// Of which plain values something was made; empty where of all.
+    /// Of which plain values.
     plain_kept: Vec<bool>,
 }
 
@@ -21,31 +21,20 @@ impl<'a, T: Copy> Derived<'a, T> {
     pub(crate) fn of(leaf: &'a BytesLeaf, annotate: impl Fn(&'a [u8]) -> Option<T>) -> Self {
         let plain = leaf.plain().values(0, leaf.plain().len());
         let mut of_plain = Vec::with_capacity(plain.len());
-        let mut plain_kept = Vec::new();
-        for (at, value) in plain.enumerate() {
+        let plain_kept = plain.map(|value| {
             let made = annotate(value);
-            if made.is_none() && plain_kept.is_empty() {
-                plain_kept.resize(at, true);
-            }
-            if made.is_none() || !plain_kept.is_empty() {
-                plain_kept.push(made.is_some());
-            }
             of_plain.extend(made);
-        }
+            made.is_some()
+        });
+        let plain_kept = plain_kept.collect();
         Derived { ids: leaf.ids(), of_entries: leaf.entries().map(annotate).collect(), of_plain, plain_kept }
     }
 
     /// Whether something was made of each value. None: of all.
     pub(crate) fn kept(&self) -> Option<Vec<bool>> {
-        if self.plain_kept.is_empty() && self.of_entries.iter().all(Option::is_some) {
-            return None;
-        }
-        let mut kept: Vec<bool> = self.ids.iter().map(|&id| self.of_entries[id as usize].is_some()).collect();
-        match self.plain_kept.as_slice() {
-            [] => kept.resize(kept.len() + self.of_plain.len(), true),
-            plain => kept.extend_from_slice(plain),
-        }
-        Some(kept)
+        let all = self.of_plain.len() == self.plain_kept.len() && self.of_entries.iter().all(Option::is_some);
+        let of_ids = || self.ids.iter().map(|&id| self.of_entries[id as usize].is_some());
+        (!all).then(|| of_ids().chain(self.plain_kept.iter().copied()).collect())
     }
 
     /// What was made, in the order of the values.
@@ -60,7 +49,7 @@ impl<'a, T: Copy> Derived<'a, T> {
 
     /// What the dictionary's entries gave and an entry a value, if there is no value besides.
     pub(crate) fn dictionary(&self) -> Option<(&[Option<T>], &'a [u32])> {
-        (self.of_plain.is_empty() && self.plain_kept.is_empty()).then_some((&self.of_entries, self.ids))
+        self.plain_kept.is_empty().then_some((&self.of_entries, self.ids))
     }
 
     /// A leaf of the texts that `text` takes from what was made. Of the dictionary's values only the first of an entry is

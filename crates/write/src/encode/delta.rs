@@ -7,13 +7,13 @@ const BLOCK: usize = 128;
 const MINIBLOCKS: usize = 4;
 const MINIBLOCK: usize = BLOCK / MINIBLOCKS;
 
-/// Appends `count` of `values`. Differences wrap, as readers undo them. Each miniblock's are packed at whole bytes: zstd finds what repeats
+/// Appends the first `count` of `values`, of which there are as many. Differences wrap, as readers undo them. Each miniblock's are packed at whole bytes: zstd finds what repeats
 /// only where it begins at a byte.
 pub(crate) fn encode(count: usize, mut values: impl Iterator<Item = i64>, out: &mut Vec<u8>) {
     varint(BLOCK as u64, out);
     varint(MINIBLOCKS as u64, out);
     varint(count as u64, out);
-    let Some(first) = values.next().filter(|_| count > 0) else {
+    let Some(first) = values.next() else {
         varint(0, out);
         return;
     };

@@ -178,15 +178,11 @@ impl<'v> ByteBounds<'v> {
     #[inline]
     fn widen(&mut self, value: &'v [u8]) {
         let first = first_bytes(value);
-        let (min, max) = self.first.unwrap_or((u128::MAX, 0));
-        if first > min && first < max {
-            return;
-        }
-        if self.first.is_none() {
-            (self.min, self.max) = (value, value);
-        } else {
-            (self.min, self.max) = (value.min(self.min), value.max(self.max));
-        }
+        (self.min, self.max) = match self.first {
+            Some((min, max)) if first > min && first < max => return,
+            Some(_) => (value.min(self.min), value.max(self.max)),
+            None => (value, value),
+        };
         self.first = Some((first_bytes(self.min), first_bytes(self.max)));
     }
 }
