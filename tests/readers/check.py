@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Do other programs read a lake as its ledger and its source say?
 
-    check.py LAKE [--source PATH ...] [--require duckdb,polars,pyarrow,spark]
+    check.py LAKE [--source PATH ...] [--require duckdb,polars,pyarrow,spark,spark-rows]
 
-Every table is opened with DuckDB, Polars, pyarrow and PySpark, each as it comes, without options; one that is not installed
+Every table is opened with DuckDB, Polars, pyarrow and both readers of PySpark, each as it comes, without options; one that is not installed
 is skipped. Checked are:
 
 - the parts that are there are the parts that the ledger (`_lake/runs/*.json`) lists;

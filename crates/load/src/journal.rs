@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::delta;
 use crate::lake::{COMPACTIONS, Lake, RUNS, at_once, compaction_path, is_compaction, read_text, record_path};
-use crate::ledger::pretty;
+use crate::ledger::{pretty, terse};
 use crate::{CompactionRecord, Layout, LoadError, RunRecord, Warning};
 
 const STAGING: &str = "_lake/staging";
@@ -215,7 +215,7 @@ impl CommitFile {
 
     /// From now on it is finished, whatever happens to this process.
     pub(crate) fn put(&self, store: &dyn Store, fence: u64) -> Result<(), LoadError> {
-        put(store, &commit_path(self.record.name(), fence), &pretty(self))
+        put(store, &commit_path(self.record.name(), fence), &terse(self))
     }
 
     /// Makes it visible; doing it again, or the rest of it, comes to the same. Until the record is there nothing goes that

@@ -279,12 +279,18 @@ impl From<&[Problem]> for RunStatus {
     }
 }
 
+const SERIALIZES: &str = "the lake's own files have string keys and no failing parts";
+
 /// A file of the lake that people read too.
 pub(crate) fn pretty<T: Serialize>(file: &T) -> String {
-    let mut text =
-        serde_json::to_string_pretty(file).expect("the lake's own files have string keys and no failing parts");
+    let mut text = serde_json::to_string_pretty(file).expect(SERIALIZES);
     text.push('\n');
     text
+}
+
+/// A file of the lake that nobody else reads, and that is made while nothing else goes on.
+pub(crate) fn terse<T: Serialize>(file: &T) -> String {
+    serde_json::to_string(file).expect(SERIALIZES)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! In go what was asked for, what is known of the file, and an answer's status and headers; out comes a verdict. A server
 //! may do as it likes with a range: what it sends is used only where it is the asked bytes of the same version.
 
-use http::header::{CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::{ACCEPT_RANGES, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 
 use super::version::{ContentRange, FileVersion, content_length};
@@ -27,6 +27,8 @@ pub(super) struct Asked<'a> {
     pub(super) position: u64,
     /// The byte with which what has been handed out here begins; the position, if nothing has.
     pub(super) start: u64,
+    /// A hash is kept of what has been handed out here.
+    pub(super) hashed: bool,
     /// What has been begun, here or by an earlier process, and has to be gone on with. `None`: whatever comes is the file.
     pub(super) begun: Option<&'a FileVersion>,
     /// An earlier body ended here, and whether that is the file's end is what is asked.
@@ -59,6 +61,8 @@ pub(super) enum Verdict {
         start: u64,
         /// As the answer has it, which may leave out what is known.
         version: FileVersion,
+        /// The server says, or shows, that it has ranges.
+        has_ranges: bool,
         end: End,
     },
     /// The file ends at the position.
@@ -137,13 +141,15 @@ fn whole(asked: &Asked<'_>, headers: &HeaderMap) -> Verdict {
         if !begun.is_coded_like(&version) {
             return Verdict::Final(changed("its content coding differs"));
         }
-        // What was handed out begins in the middle of the file. All before is known to whoever asked for that, and to
-        // nobody here.
-        if asked.start > 0 && asked.position > asked.start && !begun.is_surely(&version) {
+        // Where what was handed out begins in the middle of the file, all before is known to whoever asked for that, and
+        // to nobody here.
+        let is_unknown = asked.start > 0 || !asked.hashed;
+        if is_unknown && asked.position > asked.start && !begun.is_surely(&version) {
             return Verdict::Final(changed("nothing vouches for its first bytes"));
         }
     }
-    Verdict::Body { start: 0, version, end: end(headers) }
+    let has_ranges = headers.get(ACCEPT_RANGES).is_some_and(|unit| unit.as_bytes().eq_ignore_ascii_case(b"bytes"));
+    Verdict::Body { start: 0, version, has_ranges, end: end(headers) }
 }
 
 /// 206: the asked range, or something else.
@@ -165,7 +171,7 @@ fn part(asked: &Asked<'_>, asked_start: u64, headers: &HeaderMap) -> Verdict {
         Some(start) if start == asked_start && coded_alike => {
             // Told: by the total, that is.
             let end = if range.total.is_some() { end(headers) } else { End::Open };
-            Verdict::Body { start, version, end }
+            Verdict::Body { start, version, has_ranges: true, end }
         }
         _ => Verdict::RangesUseless,
     }

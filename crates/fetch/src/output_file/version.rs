@@ -109,6 +109,10 @@ impl FileVersion {
         matches!((&self.last_modified, &other.last_modified), (Some(ours), Some(theirs)) if ours != theirs)
     }
 
+    pub(super) fn has_strong_etag(&self) -> bool {
+        self.strong_etag().is_some()
+    }
+
     /// Whether a strong tag says that the two are the same to the byte.
     pub(super) fn is_surely(&self, other: &FileVersion) -> bool {
         self.strong_etag().is_some_and(|etag| Some(etag) == other.strong_etag())

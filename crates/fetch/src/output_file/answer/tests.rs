@@ -20,9 +20,11 @@ struct Case {
     total: Option<u64>,
     known: Option<&'static str>,
     at_an_end: bool,
+    hashed: bool,
 }
 
-const FIRST: Case = Case { ask: Ask::Whole, start: 0, position: 0, total: None, known: None, at_an_end: false };
+const FIRST: Case =
+    Case { ask: Ask::Whole, start: 0, position: 0, total: None, known: None, at_an_end: false, hashed: true };
 const HALF: Case = Case { ask: Ask::From(50), position: 50, total: Some(100), known: Some("etag: \"a\""), ..FIRST };
 /// A body without an end of its own ended here.
 const ENDED: Case = Case { total: None, at_an_end: true, ..HALF };
@@ -38,12 +40,16 @@ fn check(case: &Case, status: u16, lines: &str, expected: &str) {
         ask: case.ask,
         position: case.position,
         start: case.start,
+        hashed: case.hashed,
         begun: begun.as_ref(),
         at_an_end: case.at_an_end,
         with_token: true,
     };
     let found = match judge(&asked, StatusCode::from_u16(status).unwrap(), &headers(lines)) {
-        Verdict::Body { start, version, end } => format!("body from {start} of {:?}, {end:?}", version.total_bytes()),
+        Verdict::Body { start, version, has_ranges, end } => {
+            let ranges = if has_ranges { ", ranges" } else { "" };
+            format!("body from {start} of {:?}, {end:?}{ranges}.", version.total_bytes())
+        }
         Verdict::Complete { total_bytes } => format!("complete: {total_bytes:?}"),
         Verdict::RangesUseless => "whole, please".to_owned(),
         Verdict::NotNow(error) => format!("not now: {:?}: {error}", error.kind()),
@@ -80,6 +86,28 @@ fn a_file_is_begun() {
 }
 
 #[test]
+fn whether_there_are_ranges() {
+    for ranges in ["accept-ranges: bytes", "accept-ranges: Bytes\netag: \"a\""] {
+        check(&FIRST, 200, ranges, "body from 0 of None, Open, ranges.");
+    }
+    for none in ["", "etag: \"a\"", "accept-ranges: none", "accept-ranges: lines"] {
+        check(&FIRST, 200, none, "body from 0 of None, Open.");
+    }
+    check(&HALF, 206, "content-range: bytes 50-99/100\netag: \"a\"", "body from 50 of Some(100), Open, ranges.");
+}
+
+#[test]
+fn what_is_not_hashed_comes_again_with_the_same_tag_or_has_changed() {
+    for hashed in [false, true] {
+        let half = Case { hashed, ..HALF };
+        check(&half, 200, "etag: \"a\"\ncontent-length: 100", "body from 0 of Some(100), Told.");
+        let untagged = if hashed { "body from 0 of Some(100), Told." } else { "final: FileChanged: " };
+        check(&half, 200, "content-length: 100", untagged);
+        check(&half, 206, "content-range: bytes 50-99/100", "body from 50 of Some(100), Open, ranges.");
+    }
+}
+
+#[test]
 fn statuses() {
     for status in [403, 404, 410] {
         check(&HALF, status, "", "final: FileExpired");
@@ -94,7 +122,15 @@ fn statuses() {
     check(&Case { ask: Ask::Whole, ..HALF }, 501, "", "final: Transport");
     check(&Case { ask: Ask::Whole, ..HALF }, 400, "", "final: Transport");
     check(&HALF, 204, "", "final: FileChanged");
-    let presigned = Asked { ask: Ask::Whole, position: 0, start: 0, begun: None, at_an_end: false, with_token: false };
+    let presigned = Asked {
+        ask: Ask::Whole,
+        position: 0,
+        start: 0,
+        hashed: false,
+        begun: None,
+        at_an_end: false,
+        with_token: false,
+    };
     for (status, kind) in [(400, ErrorKind::FileExpired), (401, ErrorKind::Auth)] {
         let Verdict::Final(error) = judge(&presigned, StatusCode::from_u16(status).unwrap(), &HeaderMap::new()) else {
             panic!("{status}")
