@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 fn main() -> io::Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let number = |at: usize, default: u64| arguments.get(at).map_or(Ok(default), |text| text.parse());
-    let folder = arguments.first().ok_or_else(|| io::Error::other("usage: members FOLDER [MEMBERS] [SEED]"))?;
+    // `--help` is asked for, and no folder's name.
+    let folder = arguments.first().filter(|folder| !folder.starts_with('-'));
+    let folder = folder.ok_or_else(|| io::Error::other("usage: members FOLDER [MEMBERS] [SEED]"))?;
     let (members, seed) = (number(1, 1000).map_err(io::Error::other)?, number(2, 1).map_err(io::Error::other)?);
     write(&Members::new(MembersOptions { members, seed, ..MembersOptions::default() }), Path::new(folder))
 }
