@@ -3,8 +3,8 @@
 
     check.py LAKE [--source PATH ...] [--require duckdb,polars,pyarrow,spark,spark-rows]
 
-Every table is opened with DuckDB, Polars, pyarrow and both readers of PySpark, each as it comes, without options; one that is not installed
-is skipped. Checked are:
+Every table is opened with DuckDB, Polars, pyarrow and both readers of PySpark, each as it comes, without options; one that
+is not installed is skipped. Checked are:
 
 - the parts that are there are the parts that the ledger (`_lake/runs/*.json`) lists;
 - the parts of one run have one schema, and a later run's has every column of an earlier one's;

@@ -123,7 +123,7 @@ impl FileStream {
             file: file.clone(),
             version: None,
             begun: Begun::Here,
-            seen: Seen::default(),
+            seen: Seen::from(0, false),
             body: None,
             ranges: Ranges::Try,
             unproven_end: None,

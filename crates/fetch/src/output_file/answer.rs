@@ -142,7 +142,7 @@ fn whole(asked: &Asked<'_>, headers: &HeaderMap) -> Verdict {
             return Verdict::Final(changed("its content coding differs"));
         }
         // Where what was handed out begins in the middle of the file, all before is known to whoever asked for that, and
-        // to nobody here.
+        // to nobody here. Where no hash was kept, the tag was to do.
         let is_unknown = asked.start > 0 || !asked.hashed;
         if is_unknown && asked.position > asked.start && !begun.is_surely(&version) {
             return Verdict::Final(changed("nothing vouches for its first bytes"));

@@ -9,7 +9,6 @@ use xxhash_rust::xxh3::Xxh3;
 const TAIL_BYTES: usize = 4 << 10;
 
 /// What has been handed out, from some byte of the file on. Positions are the file's.
-#[derive(Default)]
 pub(super) struct Seen {
     start: u64,
     position: u64,
@@ -37,7 +36,7 @@ impl Seen {
     pub(super) fn from(start: u64, vouched_for: bool) -> Seen {
         let hash = (!vouched_for).then(Box::default);
         // In the middle of a file, any byte may be the first.
-        Seen { start, position: start, hash, begun: start > 0, ..Seen::default() }
+        Seen { start, position: start, hash, tail: Vec::new(), begun: start > 0 }
     }
 
     /// The byte with which it begins.
