@@ -17,8 +17,9 @@ use crate::bell::Bell;
 #[derive(Debug)]
 pub(crate) struct Pipe {
     state: Mutex<State>,
-    /// Told when bytes were taken.
-    taken: Notify,
+    /// Told when bytes were taken and no more than half of the room is. Woken for each piece that is taken, the sender would
+    /// fetch one and sleep again, on a core whose caches were just filled for a worker.
+    half_is_free: Notify,
     room_bytes: usize,
     bell: Arc<Bell>,
     start: u64,
@@ -51,7 +52,7 @@ impl Pipe {
     /// `slot` is given back once the file is read. `start`: which byte of the file the first one is.
     pub(crate) fn new(room_bytes: usize, bell: Arc<Bell>, slot: Option<OwnedSemaphorePermit>, start: u64) -> Pipe {
         let state = Mutex::new(State { slot, ..State::default() });
-        Pipe { state, taken: Notify::new(), room_bytes, bell, start }
+        Pipe { state, half_is_free: Notify::new(), room_bytes, bell, start }
     }
 
     /// Which byte of the file the first one is.
@@ -59,14 +60,14 @@ impl Pipe {
         self.start
     }
 
-    /// Adds bytes once there is room for them; into an empty pipe any number goes. One sender a pipe.
+    /// Adds bytes if there is room for them, or once half of it is free; into an empty pipe any number goes. One sender a pipe.
     pub(crate) async fn push(&self, bytes: Bytes) {
         if bytes.is_empty() {
             return;
         }
         loop {
             // Made before the look, so that bytes taken between look and wait are not missed.
-            let taken = self.taken.notified();
+            let half_is_free = self.half_is_free.notified();
             {
                 let mut state = self.state();
                 if state.queued_bytes == 0 || state.queued_bytes + bytes.len() <= self.room_bytes {
@@ -80,7 +81,7 @@ impl Pipe {
                     return;
                 }
             }
-            taken.await;
+            half_is_free.await;
         }
     }
 
@@ -138,9 +139,12 @@ impl Read for PipeReader {
                 match state.queue.pop_front() {
                     Some(bytes) => {
                         state.queued_bytes -= bytes.len();
+                        let half_is_free = state.queued_bytes <= self.pipe.room_bytes / 2;
                         drop(state);
                         self.current = bytes;
-                        self.pipe.taken.notify_one();
+                        if half_is_free {
+                            self.pipe.half_is_free.notify_one();
+                        }
                     }
                     None if filled > 0 => break,
                     None => {
@@ -162,6 +166,8 @@ impl Read for PipeReader {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::*;
 
     fn runtime() -> tokio::runtime::Runtime {
@@ -195,6 +201,32 @@ mod tests {
         }
         assert_eq!(read, text);
         runtime.block_on(task).unwrap();
+    }
+
+    #[test]
+    fn who_has_waited_fills_half_of_the_room_at_once() {
+        let pipe = Arc::new(Pipe::new(10, Arc::default(), None, 0));
+        let runtime = runtime();
+        let piece = || Bytes::from(vec![1; 2]);
+        for _ in 0..5 {
+            runtime.block_on(pipe.push(piece()));
+        }
+        let mut reader = PipeReader::new(Arc::clone(&pipe));
+        let mut waiting = std::pin::pin!(pipe.push(piece()));
+        let mut context = Context::from_waker(Waker::noop());
+        // How much is left when the sender goes on.
+        let left = (1..=5).find_map(|taken| {
+            assert!(waiting.as_mut().poll(&mut context).is_pending(), "{taken}");
+            assert_eq!(reader.read(&mut [0; 2]).unwrap(), 2);
+            let left = pipe.state().queued_bytes;
+            waiting.as_mut().poll(&mut context).is_ready().then_some(left)
+        });
+        assert_eq!(left, Some(4));
+        // None of them waits.
+        for _ in 0..2 {
+            assert!(std::pin::pin!(pipe.push(piece())).poll(&mut context).is_ready());
+        }
+        assert_eq!(pipe.state().queued_bytes, 10);
     }
 
     #[test]
