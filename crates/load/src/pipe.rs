@@ -17,7 +17,7 @@ use crate::bell::Bell;
 #[derive(Debug)]
 pub(crate) struct Pipe {
     state: Mutex<State>,
-    /// Told when bytes were taken and no more than half of the room is. Woken for each piece that is taken, the sender would
+    /// Told when bytes were taken and half of the room or more is free. Woken for each piece that is taken, the sender would
     /// fetch one and sleep again, on a core whose caches were just filled for a worker.
     half_is_free: Notify,
     room_bytes: usize,
