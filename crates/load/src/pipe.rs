@@ -1,8 +1,8 @@
 //! Between a socket and the workers: the bytes of one output file that have arrived and are not read yet, never more
 //! than its room.
 //!
-//! In go [`Bytes`] as the server sent them; the sender waits while there is no room, so that the socket waits too. Out
-//! they come through [`Read`], which says [`io::ErrorKind::WouldBlock`] where nothing is there yet.
+//! In go [`Bytes`] as the server sent them; a sender that finds no room waits until half of it is free, so that the socket
+//! waits too. Out they come through [`Read`], which says [`io::ErrorKind::WouldBlock`] where nothing is there yet.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
