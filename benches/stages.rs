@@ -1,4 +1,4 @@
-//! One criterion group a stage, with peers in the same group, throughput in bytes of NDJSON: `cargo bench`.
+//! One criterion group a stage, with peers in the same group, throughput in bytes of NDJSON: `cargo bench -p lakehaul-benches`.
 //!
 //! The stages build on each other: `columns` parses too, `write` makes columns too. See README.md beside this file for
 //! how to read them.
